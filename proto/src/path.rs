@@ -1,0 +1,12 @@
+//! Paths of the REST API on the client port.
+
+/// `GET ?nonce=<base64url, 43 characters>`: the statement (docs/protocol/attest-1.md, section 7).
+pub const STATEMENT: &str = "/api/stoa/v1/statement";
+/// `GET`: state of the coordinator, in short and unsigned.
+pub const STATUS: &str = "/api/stoa/v1/status";
+/// `GET` the manifest in force, `POST` the first one; bytes as the deployer hashed them.
+pub const MANIFEST: &str = "/api/stoa/v1/manifest";
+/// ALPN of the attested channel on the mesh port.
+pub const ALPN_ATTEST: &[u8] = b"stoa-attest/1";
+/// Trailer of a refused Join: the JSON error body.
+pub const ERROR_TRAILER: &str = "stoa-error-bin";
