@@ -1,0 +1,3 @@
+module stoa.test/exporter
+
+go 1.19
