@@ -1,8 +1,8 @@
 //! Builds every test binary of the workspace and runs them one by one, so that each test can be accounted for.
 //!
 //! What a binary prints goes to files, not pipes: a process that a test leaves behind can then neither hold up the run
-//! nor hide. Every process below a test binary carries [`RUN_MARK`] in its environment; whatever still carries it when
-//! the binary has ended is stopped and reported.
+//! nor hide. This process adopts the orphans of everything below it (`PR_SET_CHILD_SUBREAPER`), so whatever is still its
+//! child when a test binary has ended was left behind: it is stopped and reported.
 //! Does not live here: reading the output (`libtest`), what the results mean (`test`, `promises`).
 #![allow(
     clippy::print_stdout,
@@ -13,8 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
 
 use crate::failure::Failure;
 use crate::libtest::{self, Outcome};
@@ -26,10 +27,6 @@ const BINARY_SECS_MAX: u64 = 1800;
 /// How long processes that a test started may take to be gone after it.
 const LEFTOVER_GRACE_MS: u64 = 2000;
 const POLL_MS: u64 = 20;
-/// Makes the mark of each start its own.
-static STARTS: AtomicU64 = AtomicU64::new(0);
-/// Environment variable that marks every process below one test binary.
-pub const RUN_MARK: &str = "STOA_TEST_RUN";
 /// Environment variable with the folder of the built programs, for tests that start them.
 pub const BIN_DIR: &str = "STOA_BIN_DIR";
 
@@ -306,8 +303,6 @@ impl Runner {
             ))
         };
         let (out, err) = (log("out"), log("err"));
-        let start = STARTS.fetch_add(1, Ordering::Relaxed);
-        let mark = format!("{}/{start}", std::process::id());
         let mut command = Command::new(&binary.path);
         // What the user has set for the programs of the house must not decide tests.
         for (name, _) in
@@ -321,7 +316,6 @@ impl Runner {
             .env("CARGO_MANIFEST_DIR", &binary.folder)
             .env("INSTA_UPDATE", "no")
             .env(BIN_DIR, &self.programs)
-            .env(RUN_MARK, &mark)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(File::create(&out).map_err(Failure::file("make", &out))?)
@@ -333,7 +327,7 @@ impl Runner {
                 source,
             })?;
         let elapsed = started.elapsed();
-        let left_behind = stop_left_behind(&mark);
+        let left_behind = stop_left_behind();
         let read = |path: &Path| {
             std::fs::read(path)
                 .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -442,68 +436,54 @@ fn wait(command: &mut Command, deadline: Instant) -> std::io::Result<(ExitStatus
     }
 }
 
-/// Stops every process that still carries the mark, after a grace, and says which they were.
-fn stop_left_behind(mark: &str) -> Vec<String> {
-    let deadline = Instant::now() + Duration::from_millis(LEFTOVER_GRACE_MS);
-    // A process that is just replacing itself by another program shows no environment: look twice.
-    let mut empty_looks = 0;
-    loop {
-        let marked = marked_processes(mark);
-        empty_looks = if marked.is_empty() {
-            empty_looks + 1
-        } else {
-            0
-        };
-        if empty_looks == 2 || Instant::now() > deadline {
-            for (pid, _) in &marked {
-                // A process that ended meanwhile is as good as one that was stopped.
-                _ = Command::new("sh")
-                    .args(["-c", "kill -9 \"$1\" 2>/dev/null", "sh", pid])
-                    .status();
-            }
-            while !marked.is_empty()
-                && !marked_processes(mark).is_empty()
-                && Instant::now() < deadline + Duration::from_millis(LEFTOVER_GRACE_MS)
-            {
-                std::thread::sleep(Duration::from_millis(POLL_MS));
-            }
-            return marked
-                .into_iter()
-                .map(|(pid, line)| format!("{pid} {line}"))
-                .collect();
-        }
-        std::thread::sleep(Duration::from_millis(POLL_MS));
-    }
+/// Makes this process the parent of every process whose own parent below it has ended.
+///
+/// # Errors
+/// [`Failure::Start`] if the kernel refuses.
+pub fn adopt_orphans() -> Result<(), Failure> {
+    let own = Some(rustix::process::getpid());
+    rustix::process::set_child_subreaper(own).map_err(|error| Failure::Start {
+        program: "prctl(PR_SET_CHILD_SUBREAPER)".to_owned(),
+        source: error.into(),
+    })
 }
 
-/// Process ids and command lines of the living processes whose environment has the mark.
-fn marked_processes(mark: &str) -> Vec<(String, String)> {
-    let wanted = format!("{RUN_MARK}={mark}");
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        return Vec::new();
-    };
+/// Stops every child that is still there after a grace, and says which they were.
+fn stop_left_behind() -> Vec<String> {
+    let deadline = Instant::now() + Duration::from_millis(LEFTOVER_GRACE_MS);
+    let mut left = living_children();
+    while !left.is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(POLL_MS));
+        left = living_children();
+    }
+    for (pid, _) in &left {
+        // A process that ended meanwhile is as good as one that was stopped.
+        _ = rustix::process::kill_process(*pid, Signal::KILL);
+    }
+    let deadline = Instant::now() + Duration::from_millis(LEFTOVER_GRACE_MS);
+    while left.iter().any(|child| living_children().contains(child)) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(POLL_MS));
+    }
+    left.into_iter()
+        .map(|(pid, line)| format!("{} {line}", pid.as_raw_nonzero()))
+        .collect()
+}
+
+/// Process ids and command lines of this process's children, without those that have ended and wait to be reaped.
+fn living_children() -> Vec<(Pid, String)> {
+    let threads = std::fs::read_dir("/proc/self/task");
     let mut found = Vec::new();
-    for entry in entries.flatten() {
-        let pid = entry.file_name().to_string_lossy().into_owned();
-        if !pid.bytes().all(|byte| byte.is_ascii_digit()) {
-            continue;
-        }
-        // A zombie's environment reads as empty: only living processes count.
-        let Ok(environment) = std::fs::read(entry.path().join("environ")) else {
-            continue;
-        };
-        if environment
-            .split(|byte| *byte == 0)
-            .any(|variable| variable == wanted.as_bytes())
-        {
-            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            found.push((
-                pid,
-                String::from_utf8_lossy(&line)
-                    .replace('\0', " ")
-                    .trim_end()
-                    .to_owned(),
-            ));
+    for thread in threads.into_iter().flatten().flatten() {
+        let listed = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        for pid in listed.split_whitespace() {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            let pid = pid.parse().ok().and_then(Pid::from_raw);
+            // A zombie's command line reads as empty.
+            found.extend(
+                pid.filter(|_| !line.is_empty())
+                    .map(|pid| (pid, line.trim_end().to_owned())),
+            );
         }
     }
     found
@@ -544,6 +524,7 @@ mod tests {
 
     fn results(list: &str, tests: &str) -> Results {
         let _one = ONE_AT_A_TIME.lock();
+        adopt_orphans().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let (runner, binary) = script(folder.path(), list, tests);
         let mut results = Results::default();
@@ -609,7 +590,7 @@ mod tests {
     fn a_process_left_behind_is_stopped_and_named() {
         let got = results(
             "echo 'a: test'",
-            "sleep 987 & echo 'test a ... ok'; echo 'test result: ok. 1 passed; 0 failed; 0 ignored'",
+            "env -i setsid sleep 987 & echo 'test a ... ok'; echo 'test result: ok. 1 passed; 0 failed; 0 ignored'",
         );
         assert!(got.faults[0].contains("sleep 987"), "{:?}", got.faults);
         let pid = got.faults[0]

@@ -40,6 +40,7 @@ pub enum Verdict {
 /// If something can't be installed, built or started. Red tests and broken promises are [`Verdict::Bad`].
 pub fn run(workspace: &Workspace, scale: Scale) -> Result<Verdict, Failure> {
     let started = Instant::now();
+    suite::adopt_orphans()?;
     needs::install()?;
     println!("building every program and test of the workspace (some minutes the first time)");
     let built = suite::build(workspace)?;
