@@ -42,6 +42,7 @@ pub struct MarbleCount {
     /// Distinct instances admitted.
     pub live: u64,
     /// How many may be; null if unlimited.
+    #[serde(deserialize_with = "super::present")]
     pub budget: Option<u64>,
 }
 
