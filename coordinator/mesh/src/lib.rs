@@ -1,1 +1,39 @@
-//! coordinator/mesh
+//! The state machine of one deployment: given this state, may that happen, and what follows?
+//!
+//! [`Machine`] decides and applies, [`Sequencer`] puts commands in order and holds every reply until its batch is durable,
+//! [`View`] is what readers see. An activation is `admit` -> [`admit::Admission`] -> [`provision::draft`] ->
+//! [`provision::Draft`] -> decide -> [`Grant`]: nobody can hold a later one without an earlier one.
+//!
+//! Pure: no I/O, no clock, no random numbers and no keys of its own; they are arguments ([`Env`], [`keys::Keys`]).
+//! Must not live here: sealing and storing (`stoa_store`), verifying evidence (`stoa_attestation`), the manifest's
+//! language (`stoa_manifest`), sockets.
+
+pub mod admit;
+pub mod ca;
+pub mod certificate;
+pub mod command;
+pub mod event;
+pub mod keys;
+pub mod machine;
+pub mod provision;
+pub mod refusal;
+pub mod secrets;
+pub mod sequencer;
+pub mod state;
+pub mod stored;
+pub mod view;
+
+mod derive;
+mod identity;
+
+pub use admit::{Admission, admit};
+pub use certificate::Certificate;
+pub use command::{Caller, Command, CoordinatorLeaf, Found, Rotate, SetManifest};
+pub use event::{Event, Instance};
+pub use keys::{KeyError, KeyKind, KeyMaterial, Keys};
+pub use machine::{Env, Machine};
+pub use provision::{Applicant, Draft, Entry, File, Position, Provision, draft};
+pub use refusal::{NotCertified, Refusal};
+pub use sequencer::{Grant, Outcome, Sequencer};
+pub use stored::Damaged;
+pub use view::{CaKeyDiffers, MarbleStatus, Refused, View, check_root_key};

@@ -1,5 +1,123 @@
-//! Codes of the room `mesh`.
+//! Codes of the room `mesh`: the state machine, its certificates and the stored form of its events.
+//!
+//! `state-not-accepting` and `leaf-not-valid`, which it shares with the channel, stand there.
 
 use crate::Code;
 
-pub(crate) const CODES: &[Code] = &[];
+pub(crate) const CODES: &[Code] = &[
+    Code {
+        code: "already-founded",
+        meaning: "The mesh in this data folder was founded before; a mesh is founded once.",
+        remedy: "Use the mesh that is there, or start with an empty data folder to found another.",
+    },
+    Code {
+        code: "not-founded",
+        meaning: "There is no root CA yet, and nothing else can happen before there is one.",
+        remedy: "Start the coordinator anew; it founds the mesh before its listeners open. If it repeats, report it.",
+    },
+    Code {
+        code: "manifest-already-set",
+        meaning: "A manifest is in force; the first one is set once.",
+        remedy: "Compare the digest of the manifest in force with yours; found a new mesh for another manifest.",
+    },
+    Code {
+        code: "history-full",
+        meaning: "The history holds as many manifests as the statement can carry.",
+        remedy: "Found a new mesh.",
+    },
+    Code {
+        code: "marble-unknown",
+        meaning: "The manifest in force has no marble of that name.",
+        remedy: "Name a marble of the manifest, or set a manifest that has it.",
+    },
+    Code {
+        code: "epoch-moved",
+        meaning: "The manifest changed while the request was prepared; nothing was counted.",
+        remedy: "Ask again; the coordinator does so itself a few times.",
+    },
+    Code {
+        code: "budget-spent",
+        meaning: "As many instances of the marble were activated as its MaxActivations allows.",
+        remedy: "Raise MaxActivations in the manifest, or renew the instances that are alive instead of activating new ones.",
+    },
+    Code {
+        code: "instance-in-use",
+        meaning: "The proposed instance is alive under another key.",
+        remedy: "Wait for the end of its leaf, propose another instance or none, or renew under the key that it has.",
+    },
+    Code {
+        code: "instances-full",
+        meaning: "More instances are alive than one coordinator keeps.",
+        remedy: "Stop instances that are not needed, or shorten Config.CertificateLifetime so that ended ones are forgotten sooner.",
+    },
+    Code {
+        code: "draft-ended",
+        meaning: "The leaf that was prepared ended before it could be decided on.",
+        remedy: "Ask again; if it repeats, refresh the collateral and look for a queue that is too long.",
+    },
+    Code {
+        code: "template-failed",
+        meaning: "A file or environment variable of the marble could not be rendered; nothing was counted.",
+        remedy: "Correct the template that the error names. A marble's private key is never at the coordinator: take it from the launcher or SDK.",
+    },
+    Code {
+        code: "provision-too-large",
+        meaning: "The files, variables and arguments of the marble are larger than one provision may be.",
+        remedy: "Make them smaller, or hand large data over another way than the manifest.",
+    },
+    Code {
+        code: "secret-not-made",
+        meaning: "A secret of the manifest asks for something that can't be made.",
+        remedy: "Correct the secret that the error names in the manifest.",
+    },
+    Code {
+        code: "key-not-usable",
+        meaning: "The crypto library could not make, read or use a private key.",
+        remedy: "Report it; the error holds what the library said.",
+    },
+    Code {
+        code: "key-not-certifiable",
+        meaning: "The public key has another kind or another encoding than a leaf may hold.",
+        remedy: "Make a P-256 (uncompressed) or Ed25519 key for the marble.",
+    },
+    Code {
+        code: "name-not-allowed",
+        meaning: "A certificate would hold a name that is malformed or that the manifest does not give to its holder.",
+        remedy: "Correct the name where the manifest or the coordinator's --dns-names has it.",
+    },
+    Code {
+        code: "leaf-too-short",
+        meaning: "A certificate would end before anyone could use it, because its grounds end.",
+        remedy: "Refresh the collateral of the platform; look at the end of the coordinator's CAs in its status.",
+    },
+    Code {
+        code: "leaf-too-long",
+        meaning: "A certificate would outlive its issuer or what admitted its holder, or begin before its issuer.",
+        remedy: "Report it; lives are bounded when a certificate is drafted.",
+    },
+    Code {
+        code: "certificate-not-made",
+        meaning: "A certificate could not be encoded as it was asked for.",
+        remedy: "Report it with the error's text.",
+    },
+    Code {
+        code: "certificate-not-ours",
+        meaning: "A certificate in the journal has not the shape of this mesh's certificates.",
+        remedy: "Start the version of the coordinator that wrote the data folder, or a later one.",
+    },
+    Code {
+        code: "ca-key-differs",
+        meaning: "The certificate of a CA in the journal and the private key beside it do not belong together, so the coordinator does not start.",
+        remedy: "Restore the data folder from a backup; whoever wrote this one does not hold that CA's key.",
+    },
+    Code {
+        code: "stored-form-unknown",
+        meaning: "A record of the journal, though whole and sealed, has a layout that this version does not know.",
+        remedy: "Start the version of the coordinator that wrote the data folder, or a later one.",
+    },
+    Code {
+        code: "stored-manifest-refused",
+        meaning: "The manifest in force was accepted once and is refused by this version.",
+        remedy: "Start the version of the coordinator that wrote the data folder; report the faults that the error lists.",
+    },
+];

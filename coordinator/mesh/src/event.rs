@@ -1,0 +1,183 @@
+//! What happened: the events that the journal keeps, and the only things that change the state.
+//!
+//! An event holds its results (certificates as signed, secrets as made), never the means to make them again, so that a
+//! replay signs and draws nothing. Whatever leaves the coordinator stands in an event first.
+//!
+//! Does not live here: their bytes in the journal (`stored`), what they do to the state (`machine`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use stoa_manifest::Manifest;
+use zeroize::Zeroizing;
+
+use crate::ca::Certified;
+use crate::certificate::Certificate;
+use crate::secrets::Secret;
+
+/// Length in bytes of an instance's name, as in the leaf and in attest-1's Hello.
+pub const INSTANCE_BYTES: usize = 16;
+/// An instance of a marble, by the name it goes by.
+pub type Instance = [u8; INSTANCE_BYTES];
+
+/// One step of a mesh's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The mesh came to be.
+    Founded(Arc<Founded>),
+    /// The coordinator got a leaf for its client port.
+    Started(Arc<Started>),
+    /// A manifest came into force.
+    ManifestSet(Arc<ManifestSet>),
+    /// The issuing CA was replaced within its epoch.
+    Rotated(Arc<Rotated>),
+    /// A marble was activated, or its leaf renewed.
+    Admitted(Arc<Admitted>),
+}
+
+impl Event {
+    /// When it happened, Unix time; never before the event in front of it.
+    #[must_use]
+    pub fn time(&self) -> u64 {
+        match self {
+            Self::Founded(event) => event.time,
+            Self::Started(event) => event.time,
+            Self::ManifestSet(event) => event.time,
+            Self::Rotated(event) => event.time,
+            Self::Admitted(event) => event.time,
+        }
+    }
+}
+
+/// The mesh came to be: root CA and the secret that secrets are derived from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Founded {
+    /// When, Unix time.
+    pub time: u64,
+    /// The root CA.
+    pub root: Certified,
+    /// Secrets of single instances are derived from it (docs/reference/derivation.md).
+    pub(crate) derivation: DerivationSecret,
+}
+
+/// 32 random bytes, made at founding, from which the secrets of single instances are derived.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DerivationSecret(pub(crate) Zeroizing<[u8; 32]>);
+
+impl fmt::Debug for DerivationSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<secret>")
+    }
+}
+
+/// The coordinator got a leaf for its client port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    /// When, Unix time.
+    pub time: u64,
+    /// The leaf, issued by the root.
+    pub leaf: Certificate,
+}
+
+/// A manifest came into force, with the issuing CA and the shared secrets of its epoch.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ManifestSet {
+    /// When, Unix time; stands in the history.
+    pub time: u64,
+    /// Its place in the history, from 1.
+    pub epoch: u64,
+    /// The manifest.
+    pub manifest: Arc<Manifest>,
+    /// SHA-256 of the client certificate of whoever set it; `None` if there was none.
+    pub caller: Option<[u8; 32]>,
+    /// The issuing CA of this epoch.
+    pub issuing: Certified,
+    /// The shared secrets, by name.
+    pub shared: BTreeMap<String, Secret>,
+}
+
+impl fmt::Debug for ManifestSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManifestSet")
+            .field("time", &self.time)
+            .field("epoch", &self.epoch)
+            .field("manifest", &hex::encode(self.manifest.sha256()))
+            .field("caller", &self.caller.map(hex::encode))
+            .field("issuing", &self.issuing)
+            .field("shared", &self.shared)
+            .finish()
+    }
+}
+
+/// The issuing CA was replaced within its epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rotated {
+    /// When, Unix time.
+    pub time: u64,
+    /// The new issuing CA.
+    pub issuing: Certified,
+}
+
+/// A marble was activated, or its leaf renewed: every identity that it was given.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Admitted {
+    /// When, Unix time.
+    pub time: u64,
+    /// Epoch of the manifest that admitted it.
+    pub epoch: u64,
+    /// Its marble.
+    pub marble: String,
+    /// Its instance.
+    pub instance: Instance,
+    /// SHA-256 of the SPKI of its key, attested and certified.
+    pub key: [u8; 32],
+    /// What it asked for, and whether it counts.
+    pub entry: Admittance,
+    /// What evidence admitted it.
+    pub grounds: Grounds,
+    /// Its leaf.
+    pub leaf: Certificate,
+    /// The certificate secrets made for it, by the secret's name.
+    pub certificates: BTreeMap<String, Certificate>,
+}
+
+impl fmt::Debug for Admitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admitted")
+            .field("time", &self.time)
+            .field("epoch", &self.epoch)
+            .field("marble", &self.marble)
+            .field("instance", &hex::encode(self.instance))
+            .field("key", &hex::encode(self.key))
+            .field("entry", &self.entry)
+            .field("grounds", &self.grounds)
+            .field("leaf", &self.leaf)
+            .field("certificates", &self.certificates)
+            .finish()
+    }
+}
+
+/// How an instance came by its leaf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admittance {
+    /// Activated: it counts against MaxActivations.
+    Activated,
+    /// Activated again under the same key soon after: a retry, which does not count.
+    Retried,
+    /// Renewed on the strength of a leaf in force; does not count.
+    Renewed,
+}
+
+/// What admitted an instance, for the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grounds {
+    /// The manifest's package that its evidence fitted.
+    pub package: String,
+    /// Kind of its evidence, as a number of attest-1.md, 1.
+    pub kind: u16,
+    /// TCB status of its platform, in the vendor's spelling.
+    pub tcb_status: String,
+    /// The last second that its collateral is good for, Unix time.
+    pub collateral_end: u64,
+}

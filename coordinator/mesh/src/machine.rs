@@ -1,0 +1,286 @@
+//! The state machine: given this state, may that happen, and what follows?
+//!
+//! [`Machine::decide`] is pure: the same state, command and time give the same events. [`Machine::apply`] is total and
+//! the same for new events and for a replay. Who may do what is judged here and nowhere else.
+//!
+//! Does not live here: making keys, certificates and drafts (`command`, `provision`), order and durability (`sequencer`).
+
+use std::sync::Arc;
+
+use rand_core::CryptoRng;
+use rustls_pki_types::UnixTime;
+use zeroize::Zeroizing;
+
+use crate::command::{Command, CoordinatorLeaf, Found, Rotate, SetManifest};
+use crate::event::{Admittance, Admitted, Event, Founded, ManifestSet, Rotated, Started};
+use crate::provision::Draft;
+use crate::provision::DraftEntry;
+use crate::refusal::Refusal;
+use crate::state::{InstanceName, Living, Policy, RETRY_WINDOW_SECS, State};
+use crate::stored::{self, Batch, Damaged};
+use crate::view::View;
+
+/// Manifests in the history of one mesh, at most (docs/protocol/attest-1.md, section 8: it fits the statement).
+pub const HISTORY_MAX: usize = 10_000;
+/// Instances that are kept at one time, at most.
+pub const INSTANCES_MAX: usize = 1 << 20;
+
+/// What a decision may look at beside state and command.
+pub struct Env<'a> {
+    /// The clock's time; a decision takes the time floor if this is behind it.
+    pub now: UnixTime,
+    /// Random bytes.
+    pub rng: &'a mut dyn CryptoRng,
+}
+
+/// One mesh: what happened so far, and what may happen next.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Machine {
+    state: State,
+}
+
+impl Machine {
+    /// A mesh that was not founded yet.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// The machine that the records of a journal make, oldest first; a snapshot, if there is one, is the first.
+    ///
+    /// # Errors
+    /// [`Damaged`] if a record can't be read by this version.
+    pub fn replay<B: AsRef<[u8]>>(records: impl IntoIterator<Item = B>) -> Result<Self, Damaged> {
+        let mut machine = Self::empty();
+        for record in records {
+            match stored::decode(record.as_ref())? {
+                Batch::Events(events) => events.iter().for_each(|event| machine.apply(event)),
+                Batch::Snapshot(state) => machine.state = *state,
+            }
+        }
+        Ok(machine)
+    }
+
+    /// The stored form of all that happened, to take the place of the records so far. Equal machines give equal bytes.
+    #[must_use]
+    pub fn snapshot(&self) -> Zeroizing<Vec<u8>> {
+        stored::encode_snapshot(&self.state)
+    }
+
+    /// What readers may see of this state.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View::of(&self.state)
+    }
+
+    /// Whether a command may happen now, and what follows from it. Changes nothing.
+    ///
+    /// # Errors
+    /// [`Refusal`] names the rule.
+    pub fn decide(&self, command: &Command, env: &mut Env<'_>) -> Result<Vec<Event>, Refusal> {
+        let now = env.now.as_secs().max(self.state.floor);
+        let event = match command {
+            Command::Found(found) => self.decide_found(found, now)?,
+            Command::Start(leaf) => self.decide_start(leaf, now)?,
+            Command::SetManifest(set) => self.decide_manifest(set, now)?,
+            Command::Rotate(rotate) => self.decide_rotate(rotate, now)?,
+            Command::Activate(draft) => {
+                self.decide_draft(draft, now.max(draft.newest_issue_date))?
+            }
+        };
+        Ok(vec![event])
+    }
+
+    /// Takes an event in.
+    pub fn apply(&mut self, event: &Event) {
+        self.state.apply(event);
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    fn decide_found(&self, found: &Found, now: u64) -> Result<Event, Refusal> {
+        if let Some(founded) = &self.state.founded {
+            return Err(Refusal::AlreadyFounded {
+                root: founded.root.certificate().common_name().to_owned(),
+            });
+        }
+        Ok(Event::Founded(Arc::new(Founded {
+            time: now,
+            root: found.root.clone(),
+            derivation: found.derivation.clone(),
+        })))
+    }
+
+    fn decide_start(&self, start: &CoordinatorLeaf, now: u64) -> Result<Event, Refusal> {
+        if self.state.founded.is_none() {
+            return Err(Refusal::NotFounded);
+        }
+        Ok(Event::Started(Arc::new(Started {
+            time: now,
+            leaf: start.leaf.clone(),
+        })))
+    }
+
+    fn decide_manifest(&self, set: &SetManifest, now: u64) -> Result<Event, Refusal> {
+        if self.state.founded.is_none() {
+            return Err(Refusal::NotFounded);
+        }
+        if let Some(policy) = &self.state.policy {
+            return Err(Refusal::ManifestAlreadySet {
+                epoch: policy.epoch,
+                sha256: hex::encode(policy.manifest.sha256()),
+            });
+        }
+        let entries = self.state.history.len();
+        if entries >= HISTORY_MAX {
+            return Err(Refusal::HistoryFull { entries });
+        }
+        Ok(Event::ManifestSet(Arc::new(ManifestSet {
+            time: now,
+            epoch: set.after.saturating_add(1),
+            manifest: Arc::clone(&set.manifest),
+            caller: set.caller.certificate,
+            issuing: set.issuing.clone(),
+            shared: set.shared.clone(),
+        })))
+    }
+
+    fn decide_rotate(&self, rotate: &Rotate, now: u64) -> Result<Event, Refusal> {
+        self.same_epoch(rotate.epoch)?;
+        Ok(Event::Rotated(Arc::new(Rotated {
+            time: now,
+            issuing: rotate.issuing.clone(),
+        })))
+    }
+
+    fn decide_draft(&self, draft: &Draft, now: u64) -> Result<Event, Refusal> {
+        let policy = self.same_epoch(draft.epoch)?;
+        if draft.leaf.not_after() < now {
+            return Err(Refusal::DraftEnded {
+                not_after: draft.leaf.not_after(),
+                now,
+            });
+        }
+        let name = InstanceName {
+            marble: draft.marble.clone(),
+            instance: draft.instance,
+        };
+        let living = self.state.instances.get(&name);
+        let entry = match &draft.entry {
+            DraftEntry::Activate => self.decide_activate(draft, policy, living, now)?,
+            DraftEntry::Renew { leaf_sha256 } => decide_renew(draft, leaf_sha256, living, now)?,
+        };
+        Ok(Event::Admitted(Arc::new(Admitted {
+            time: now,
+            epoch: draft.epoch,
+            marble: draft.marble.clone(),
+            instance: draft.instance,
+            key: draft.leaf.spki_sha256(),
+            entry,
+            grounds: draft.grounds.clone(),
+            leaf: draft.leaf.clone(),
+            certificates: draft.certificates.clone(),
+        })))
+    }
+
+    /// An activation counts, unless it is the retry of one under the same key within [`RETRY_WINDOW_SECS`].
+    fn decide_activate(
+        &self,
+        draft: &Draft,
+        policy: &Policy,
+        living: Option<&Living>,
+        now: u64,
+    ) -> Result<Admittance, Refusal> {
+        if let Some(living) = living {
+            let same_key = living.key == draft.leaf.spki_sha256();
+            if same_key && now < living.counted_at.saturating_add(RETRY_WINDOW_SECS) {
+                return Ok(Admittance::Retried);
+            }
+            if !same_key && living.end() >= now {
+                return Err(Refusal::InstanceInUse {
+                    marble: draft.marble.clone(),
+                    instance: hex::encode(draft.instance),
+                    until: living.end(),
+                    now,
+                });
+            }
+        }
+        let definition = policy.manifest.marbles().get(&draft.marble);
+        let definition = definition.ok_or_else(|| Refusal::MarbleUnknown {
+            marble: draft.marble.clone(),
+            epoch: policy.epoch,
+        })?;
+        let activated = self
+            .state
+            .activated
+            .get(&draft.marble)
+            .copied()
+            .unwrap_or(0);
+        if let Some(budget) = definition
+            .max_activations
+            .filter(|budget| activated >= *budget)
+        {
+            return Err(Refusal::BudgetSpent {
+                marble: draft.marble.clone(),
+                activated,
+                budget,
+            });
+        }
+        let instances = self.state.instances.len();
+        if living.is_none() && instances >= INSTANCES_MAX {
+            return Err(Refusal::InstancesFull { instances });
+        }
+        Ok(Admittance::Activated)
+    }
+
+    /// What was prepared for another epoch is prepared anew.
+    fn same_epoch(&self, prepared: u64) -> Result<&Policy, Refusal> {
+        match self.state.policy.as_deref() {
+            Some(policy) if policy.epoch == prepared => Ok(policy),
+            policy => Err(Refusal::EpochMoved {
+                prepared,
+                current: policy.map_or(0, |policy| policy.epoch),
+            }),
+        }
+    }
+}
+
+/// A renewal rests on a leaf that this mesh issued to this very instance, byte for byte, and that is in force.
+fn decide_renew(
+    draft: &Draft,
+    leaf_sha256: &[u8; 32],
+    living: Option<&Living>,
+    now: u64,
+) -> Result<Admittance, Refusal> {
+    let not_valid = |cause: String| Refusal::LeafNotValid {
+        marble: draft.marble.clone(),
+        cause,
+    };
+    let instance = || hex::encode(draft.instance);
+    let living = living.ok_or_else(|| {
+        not_valid(format!(
+            "instance {} of this marble is not alive here",
+            instance()
+        ))
+    })?;
+    let leaf = living
+        .leaves
+        .iter()
+        .find(|leaf| leaf.sha256 == *leaf_sha256)
+        .ok_or_else(|| {
+            not_valid(format!(
+                "SHA-256 {} is no leaf in force of instance {}",
+                hex::encode(leaf_sha256),
+                instance()
+            ))
+        })?;
+    if leaf.not_after < now {
+        return Err(not_valid(format!(
+            "it ended at {}; now is {now} (Unix times)",
+            leaf.not_after
+        )));
+    }
+    Ok(Admittance::Renewed)
+}

@@ -1,0 +1,584 @@
+//! What an admitted marble gets: its certificate and its parameters, fixed and rendered before anything is counted.
+//!
+//! A [`Draft`] is whole: leaf signed, secrets made, every template rendered. So a template that fails burns no budget,
+//! and the serial part of an activation is a look-up. A draft that is refused never leaves the process.
+//!
+//! Source of the templates' values and of the injected variables: docs/reference/templates.md (MarbleRun's names).
+//! Does not live here: the counting (`machine`), the wire (`proto`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rand_core::CryptoRng;
+use rustls_pki_types::UnixTime;
+use sha2::{Digest, Sha256};
+use stoa_attestation::channel::LeafReceipt;
+use stoa_attestation::channel::limits::PROVISION_BYTES_MAX;
+use stoa_manifest::template::{Entry as ScopeEntry, EntryKind, Root, Scope};
+use stoa_manifest::{Manifest, Marble, Parameter, SecretKind};
+use x509_parser::prelude::{FromDer, X509Certificate};
+use zeroize::Zeroizing;
+
+use crate::admit::Admission;
+use crate::ca::{Certified, Limits, Role, Signer, Template, serial};
+use crate::certificate::Certificate;
+use crate::command::issue;
+use crate::event::{DerivationSecret, Grounds, Instance};
+use crate::identity::{instance_of, spiffe_id};
+use crate::keys::Keys;
+use crate::refusal::Refusal;
+use crate::secrets::{self, Issuing, Owner, Secret};
+use crate::state::Policy;
+use crate::view::View;
+
+/// Mode of a file that says nothing else: its owner reads and writes it.
+pub const FILE_MODE_DEFAULT: u32 = 0o600;
+/// Bytes of a line of PEM (RFC 7468, 2).
+const PEM_LINE_CHARS: usize = 64;
+
+/// Where the journal stood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Its newest record.
+    pub sequence: u64,
+    /// Hash of that record.
+    pub head: [u8; 32],
+}
+
+/// Who asks for a leaf.
+#[derive(Debug, Clone, Copy)]
+pub struct Applicant<'a> {
+    /// On what grounds.
+    pub entry: Entry<'a>,
+    /// The SPKI (DER) to be certified, which the evidence covers.
+    pub spki: &'a [u8],
+    /// Where the journal stands; goes into the leaf, so that each leaf is a receipt of the history.
+    pub position: Position,
+}
+
+/// On what grounds a leaf is asked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Entry<'a> {
+    /// For the first time under this key.
+    Activate {
+        /// The instance's name as the host proposes it; without one the key names it.
+        proposal: Option<Instance>,
+    },
+    /// On the strength of a leaf in force.
+    Renew {
+        /// That leaf, DER, whose key the TLS handshake proved.
+        leaf: &'a [u8],
+    },
+}
+
+/// An activation or renewal, prepared to the last byte and not decided on. Only [`draft`] makes it.
+pub struct Draft {
+    pub(crate) epoch: u64,
+    pub(crate) marble: String,
+    pub(crate) instance: Instance,
+    pub(crate) entry: DraftEntry,
+    pub(crate) grounds: Grounds,
+    pub(crate) newest_issue_date: u64,
+    pub(crate) leaf: Certificate,
+    pub(crate) certificates: BTreeMap<String, Certificate>,
+    pub(crate) provision: Provision,
+}
+
+impl fmt::Debug for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Draft")
+            .field("epoch", &self.epoch)
+            .field("marble", &self.marble)
+            .field("instance", &hex::encode(self.instance))
+            .field("entry", &self.entry)
+            .field("leaf", &self.leaf)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a draft rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DraftEntry {
+    Activate,
+    Renew { leaf_sha256: [u8; 32] },
+}
+
+/// What a marble is given.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Provision {
+    /// DER: the leaf, then the issuing CA.
+    pub chain: Vec<Vec<u8>>,
+    /// Files by path.
+    pub files: BTreeMap<String, File>,
+    /// Environment variables by name.
+    pub env: BTreeMap<String, Zeroizing<Vec<u8>>>,
+    /// Arguments, the program's name first; empty if the manifest gives none.
+    pub argv: Vec<String>,
+    /// DER: the roots to trust in this mesh.
+    pub trust: Vec<Vec<u8>>,
+    /// Last second of the leaf, Unix time.
+    pub not_after: u64,
+    /// When to renew, Unix time: half of the life that is left.
+    pub renew_at: u64,
+    /// The instance, as in the leaf.
+    pub instance: Instance,
+}
+
+impl fmt::Debug for Provision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provision")
+            .field("files", &self.files)
+            .field(
+                "env",
+                &self
+                    .env
+                    .keys()
+                    .map(|name| (name, "<secret>"))
+                    .collect::<Vec<_>>(),
+            )
+            .field("argv", &self.argv)
+            .field("not_after", &self.not_after)
+            .field("renew_at", &self.renew_at)
+            .field("instance", &hex::encode(self.instance))
+            .finish_non_exhaustive()
+    }
+}
+
+/// A file of a marble.
+#[derive(Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its content.
+    pub data: Zeroizing<Vec<u8>>,
+    /// Its permission bits.
+    pub mode: u32,
+    /// Its owner; empty for whoever writes it.
+    pub owner: String,
+    /// How it is written; empty for a plain file.
+    pub form: String,
+}
+
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("File")
+            .field("data", &"<secret>")
+            .field("mode", &format_args!("{:o}", self.mode))
+            .field("owner", &self.owner)
+            .field("form", &self.form)
+            .finish()
+    }
+}
+
+/// Prepares all that an admitted marble will get: names its instance, signs its leaf, makes its secrets, renders its
+/// parameters.
+///
+/// # Errors
+/// [`Refusal::EpochMoved`] if the view has another epoch than the admission, [`Refusal::LeafNotValid`] for a renewal on
+/// something that is no leaf, [`Refusal::Certificate`], [`Refusal::Template`] with the parameter,
+/// [`Refusal::SecretNotMade`], [`Refusal::ProvisionTooLarge`].
+pub fn draft(
+    view: &View,
+    admission: &Admission,
+    applicant: &Applicant<'_>,
+    keys: &dyn Keys,
+    now: UnixTime,
+    rng: &mut dyn CryptoRng,
+) -> Result<Draft, Refusal> {
+    let ground = Ground::of(view, admission)?;
+    let now = view.not_before_floor(now).max(admission.newest_issue_date);
+    let issuing = Issuing {
+        root: ground.root,
+        keys,
+        now,
+    };
+    let (instance, entry) = instance(admission, applicant)?;
+    let leaf = leaf(&ground, admission, applicant, &instance, &issuing, rng)?;
+    let names = ground.marble.secrets_used().map(|used| used.name.as_str());
+    let owner = Owner {
+        derivation: ground.derivation,
+        marble: &admission.marble,
+        instance: &instance,
+    };
+    let own = secrets::of_instance(&ground.policy.manifest, names, &owner, &issuing, rng)?;
+    let values = Values {
+        ground: &ground,
+        own: &own,
+        leaf: &leaf,
+    };
+    let provision = render(&values, &admission.marble, instance, now)?;
+    let certificates = own.iter().filter_map(|(name, secret)| match secret {
+        Secret::Certificate(certified) => Some((name.clone(), certified.certificate().clone())),
+        Secret::Symmetric(_) => None,
+    });
+    Ok(Draft {
+        epoch: admission.epoch,
+        marble: admission.marble.clone(),
+        instance,
+        entry,
+        grounds: admission.grounds.clone(),
+        newest_issue_date: admission.newest_issue_date,
+        certificates: certificates.collect(),
+        leaf,
+        provision,
+    })
+}
+
+/// What a draft stands on: the view's policy of the very epoch that the admission was made under.
+struct Ground<'a> {
+    policy: &'a Policy,
+    marble: &'a Marble,
+    root: &'a Certified,
+    issuing: &'a Certified,
+    derivation: &'a DerivationSecret,
+    trust_domain: String,
+}
+
+impl<'a> Ground<'a> {
+    fn of(view: &'a View, admission: &Admission) -> Result<Self, Refusal> {
+        let moved = || Refusal::EpochMoved {
+            prepared: admission.epoch,
+            current: view.epoch(),
+        };
+        let policy = view
+            .policy()
+            .filter(|policy| policy.epoch == admission.epoch)
+            .ok_or_else(moved)?;
+        let marble = policy
+            .manifest
+            .marbles()
+            .get(&admission.marble)
+            .ok_or_else(moved)?;
+        let not_founded = || Refusal::NotFounded;
+        Ok(Self {
+            policy,
+            marble,
+            root: view.root_authority().ok_or_else(not_founded)?,
+            issuing: view.issuing_authority().ok_or_else(not_founded)?,
+            derivation: view.derivation().ok_or_else(not_founded)?,
+            trust_domain: view.trust_domain().ok_or_else(not_founded)?,
+        })
+    }
+}
+
+/// The instance's name: on activation what was proposed, or the key's; on renewal the leaf's own.
+fn instance(
+    admission: &Admission,
+    applicant: &Applicant<'_>,
+) -> Result<(Instance, DraftEntry), Refusal> {
+    match applicant.entry {
+        Entry::Activate { proposal } => Ok((
+            proposal.unwrap_or_else(|| instance_of(applicant.spki)),
+            DraftEntry::Activate,
+        )),
+        Entry::Renew { leaf } => {
+            let not_valid = |cause: String| Refusal::LeafNotValid {
+                marble: admission.marble.clone(),
+                cause,
+            };
+            let (_, parsed) = X509Certificate::from_der(leaf)
+                .map_err(|error| not_valid(format!("it is no X.509 certificate: {error}")))?;
+            let receipt = LeafReceipt::from_certificate(&parsed)
+                .map_err(|error| not_valid(error.to_string()))?
+                .ok_or_else(|| {
+                    not_valid("it is no leaf of a marble: it has no receipt".to_owned())
+                })?;
+            if receipt.marble_type != admission.marble {
+                return Err(not_valid(format!(
+                    "it is one of marble `{}`",
+                    receipt.marble_type
+                )));
+            }
+            Ok((
+                receipt.instance,
+                DraftEntry::Renew {
+                    leaf_sha256: Sha256::digest(leaf).into(),
+                },
+            ))
+        }
+    }
+}
+
+/// The marble's leaf: names from the manifest, life no longer than the evidence, the issuing CA and the manifest allow.
+fn leaf(
+    ground: &Ground<'_>,
+    admission: &Admission,
+    applicant: &Applicant<'_>,
+    instance: &Instance,
+    issuing: &Issuing<'_>,
+    rng: &mut dyn CryptoRng,
+) -> Result<Certificate, Refusal> {
+    let (dns_names, ip_addresses) = split_names(&ground.marble.dns_names);
+    let uri = spiffe_id(&ground.trust_domain, &admission.marble, instance);
+    let wanted = issuing.now.saturating_add(
+        ground
+            .policy
+            .manifest
+            .config()
+            .certificate_lifetime
+            .as_secs(),
+    );
+    let receipt = LeafReceipt {
+        marble_type: admission.marble.clone(),
+        instance: *instance,
+        epoch: admission.epoch,
+        attested_at: admission.attested_at,
+        sequence: applicant.position.sequence,
+        head: applicant.position.head,
+    };
+    let template = Template {
+        role: Role::Marble,
+        // Old TLS clients take a common name for a DNS name, so it is none that means anything.
+        common_name: hex::encode(instance),
+        organization: Vec::new(),
+        dns_names: dns_names.clone(),
+        ip_addresses: ip_addresses.clone(),
+        uri: Some(uri.clone()),
+        spki: applicant.spki.to_vec(),
+        serial: serial(rng),
+        issued_at: issuing.now,
+        not_after: wanted
+            .min(admission.until)
+            .min(ground.issuing.certificate().not_after()),
+        receipt: Some(receipt.extension_value()),
+    };
+    let limits = Limits {
+        dns_names: &dns_names,
+        ip_addresses: &ip_addresses,
+        uri: Some(&uri),
+        not_after: admission.until,
+        issuer: Some(ground.issuing.certificate()),
+    };
+    issue(
+        template,
+        &limits,
+        Signer::Authority(ground.issuing),
+        issuing.keys,
+        &format!("marble `{}`", admission.marble),
+    )
+}
+
+/// The manifest's names of a marble: DNS names and loopback addresses.
+fn split_names(names: &[String]) -> (Vec<String>, Vec<IpAddr>) {
+    let (mut dns, mut ip) = (Vec::new(), Vec::new());
+    for name in names {
+        match name.parse() {
+            Ok(address) => ip.push(address),
+            Err(_) => dns.push(name.clone()),
+        }
+    }
+    (dns, ip)
+}
+
+/// Renders every parameter, adds the variables that every marble is given, and bounds the whole.
+fn render(
+    values: &Values<'_>,
+    marble: &str,
+    instance: Instance,
+    now: u64,
+) -> Result<Provision, Refusal> {
+    let definition = values.ground.marble;
+    let rendered = |place: &str, name: &str, parameter: &Parameter| {
+        parameter.render(values).map_err(|error| Refusal::Template {
+            marble: marble.to_owned(),
+            parameter: format!("{place}.{name}"),
+            error,
+        })
+    };
+    let mut files = BTreeMap::new();
+    for (path, parameter) in &definition.files {
+        let data = rendered("Files", path, parameter)?;
+        let file = File {
+            data,
+            mode: FILE_MODE_DEFAULT,
+            owner: String::new(),
+            form: String::new(),
+        };
+        files.insert(path.clone(), file);
+    }
+    let mut env = BTreeMap::new();
+    for (name, parameter) in &definition.env {
+        env.insert(name.clone(), rendered("Env", name, parameter)?);
+    }
+    let (root, issuing) = (
+        values.ground.root.certificate(),
+        values.ground.issuing.certificate(),
+    );
+    let given = [
+        ("MARBLE_PREDEFINED_ROOT_CA", pem(&[root])),
+        ("MARBLE_PREDEFINED_COORDINATOR_ROOT_CA", pem(&[root])),
+        (
+            "MARBLE_PREDEFINED_MARBLE_CERTIFICATE_CHAIN",
+            pem(&[values.leaf, issuing]),
+        ),
+    ];
+    env.extend(given.map(|(name, value)| (name.to_owned(), Zeroizing::new(value.into_bytes()))));
+    let not_after = values.leaf.not_after();
+    let provision = Provision {
+        chain: vec![values.leaf.der().to_vec(), issuing.der().to_vec()],
+        files,
+        env,
+        argv: definition.argv.clone(),
+        trust: vec![root.der().to_vec()],
+        not_after,
+        renew_at: now.midpoint(not_after),
+        instance,
+    };
+    let bytes = provision.bytes();
+    if bytes > PROVISION_BYTES_MAX {
+        return Err(Refusal::ProvisionTooLarge {
+            marble: marble.to_owned(),
+            bytes,
+            max: PROVISION_BYTES_MAX,
+        });
+    }
+    Ok(provision)
+}
+
+/// What protobuf adds to an entry at most: tags and lengths of a map's entry, of a key, of a message and its numbers.
+const ENTRY_OVERHEAD_BYTES: usize = 64;
+
+impl Provision {
+    /// An upper bound of its bytes on the wire.
+    fn bytes(&self) -> usize {
+        let certificates = self.chain.iter().chain(&self.trust).map(Vec::len);
+        let files = self
+            .files
+            .iter()
+            .map(|(path, file)| path.len() + file.data.len());
+        let env = self
+            .env
+            .iter()
+            .map(|(name, value)| name.len() + value.len());
+        let argv = self.argv.iter().map(String::len);
+        let entries = certificates.chain(files).chain(env).chain(argv);
+        entries.fold(ENTRY_OVERHEAD_BYTES, |sum, bytes| {
+            sum.saturating_add(bytes)
+                .saturating_add(ENTRY_OVERHEAD_BYTES)
+        })
+    }
+}
+
+/// The values that templates can name in one activation.
+struct Values<'a> {
+    ground: &'a Ground<'a>,
+    own: &'a BTreeMap<String, Secret>,
+    leaf: &'a Certificate,
+}
+
+impl Scope for Values<'_> {
+    fn entry(&self, root: Root, name: &str) -> Option<ScopeEntry<'_>> {
+        match root {
+            Root::MarbleRun => match name {
+                "RootCA" | "CoordinatorRoot" => Some(without_key(self.ground.root.certificate())),
+                "CoordinatorIntermediate" => Some(without_key(self.ground.issuing.certificate())),
+                // Its private key was made in the marble and stays there.
+                "MarbleCert" => Some(without_key(self.leaf)),
+                _ => None,
+            },
+            // Right after a manifest was set, and until it is updated, the previous secrets are the present ones.
+            Root::Secrets | Root::PreviousSecrets => self
+                .own
+                .get(name)
+                .or_else(|| self.ground.policy.shared.get(name))
+                .map(secret_entry),
+        }
+    }
+}
+
+fn without_key(certificate: &Certificate) -> ScopeEntry<'_> {
+    ScopeEntry {
+        kind: EntryKind::Certificate,
+        certificate: certificate.der(),
+        private: &[],
+        public: certificate.spki(),
+    }
+}
+
+fn secret_entry(secret: &Secret) -> ScopeEntry<'_> {
+    match secret {
+        Secret::Symmetric(key) => ScopeEntry {
+            kind: EntryKind::SymmetricKey,
+            certificate: &[],
+            private: &[],
+            public: key,
+        },
+        Secret::Certificate(certified) => ScopeEntry {
+            private: &certified.key().pkcs8,
+            ..without_key(certified.certificate())
+        },
+    }
+}
+
+/// Certificates as PEM, one after the other (RFC 7468).
+fn pem(certificates: &[&Certificate]) -> String {
+    let mut text = String::new();
+    for certificate in certificates {
+        text.push_str("-----BEGIN CERTIFICATE-----\n");
+        let mut rest = STANDARD.encode(certificate.der());
+        while !rest.is_empty() {
+            let line = rest
+                .drain(..PEM_LINE_CHARS.min(rest.len()))
+                .collect::<String>();
+            text.push_str(&line);
+            text.push('\n');
+        }
+        text.push_str("-----END CERTIFICATE-----\n");
+    }
+    text
+}
+
+/// Renders every parameter of every marble once with values that stand for real ones, as no marble's private key is ever
+/// here; so a manifest that asks for one is refused when it is set and not at each activation.
+pub(crate) fn dry_run(manifest: &Manifest) -> Result<(), Refusal> {
+    let scope = WithoutPrivateKeys(manifest);
+    for (marble, definition) in manifest.marbles() {
+        let files = definition
+            .files
+            .iter()
+            .map(|(path, parameter)| ("Files", path, parameter));
+        let env = definition
+            .env
+            .iter()
+            .map(|(name, parameter)| ("Env", name, parameter));
+        for (place, name, parameter) in files.chain(env) {
+            parameter
+                .render(&scope)
+                .map_err(|error| Refusal::Template {
+                    marble: marble.clone(),
+                    parameter: format!("{place}.{name}"),
+                    error,
+                })?;
+        }
+    }
+    Ok(())
+}
+
+struct WithoutPrivateKeys<'a>(&'a Manifest);
+
+impl Scope for WithoutPrivateKeys<'_> {
+    fn entry(&self, root: Root, name: &str) -> Option<ScopeEntry<'_>> {
+        let stand_in: &[u8] = &[1];
+        let certificate = ScopeEntry {
+            kind: EntryKind::Certificate,
+            certificate: stand_in,
+            private: &[],
+            public: stand_in,
+        };
+        match root {
+            Root::MarbleRun => Some(certificate),
+            Root::Secrets | Root::PreviousSecrets => Some(match self.0.secrets().get(name)?.kind {
+                SecretKind::SymmetricKey { .. } => ScopeEntry {
+                    kind: EntryKind::SymmetricKey,
+                    certificate: &[],
+                    ..certificate
+                },
+                _ => ScopeEntry {
+                    private: stand_in,
+                    ..certificate
+                },
+            }),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Making secrets: the shared ones when a manifest is set, those of one instance when it is activated or renewed.
+//!
+//! Certificate secrets are signed by the root, not by the issuing CA: a program that presents one has no chain to
+//! present with it, and the manifest may ask for a longer life than an issuing CA has. None can hold a SPIFFE ID or
+//! sign another certificate, so none can be taken for a marble's leaf.
+//!
+//! Does not live here: how a symmetric one is derived (`derive`), how templates name them (`provision`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use rand_core::CryptoRng;
+use stoa_manifest::{CertificateTemplate, Manifest, SecretDefinition, SecretKind};
+use zeroize::Zeroizing;
+
+use crate::ca::{Certified, Limits, Role, Signer, Template, serial};
+use crate::command::{generate, issue};
+use crate::derive;
+use crate::event::{DerivationSecret, Instance};
+use crate::keys::{KeyKind, Keys};
+use crate::refusal::Refusal;
+
+const DAY_SECS: u64 = 24 * 60 * 60;
+/// Common name of a certificate secret that names neither a common name nor exactly one DNS name.
+const COMMON_NAME_DEFAULT: &str = "Stoa generated certificate";
+/// DNS name of a certificate secret that has no name at all; 127.0.0.1 and ::1 come with it.
+const DNS_NAME_DEFAULT: &str = "localhost";
+
+/// A secret, made.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Secret {
+    /// A symmetric key.
+    Symmetric(Zeroizing<Vec<u8>>),
+    /// A certificate of the mesh with its private key.
+    Certificate(Certified),
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Symmetric(_) => f.write_str("Symmetric(<secret>)"),
+            Self::Certificate(certified) => f.debug_tuple("Certificate").field(certified).finish(),
+        }
+    }
+}
+
+/// What certificate secrets are made with.
+#[derive(Clone, Copy)]
+pub(crate) struct Issuing<'a> {
+    pub(crate) root: &'a Certified,
+    pub(crate) keys: &'a dyn Keys,
+    pub(crate) now: u64,
+}
+
+/// Makes every shared secret of a manifest.
+pub(crate) fn shared(
+    manifest: &Manifest,
+    issuing: &Issuing<'_>,
+    rng: &mut dyn CryptoRng,
+) -> Result<BTreeMap<String, Secret>, Refusal> {
+    let mut made = BTreeMap::new();
+    for (name, definition) in manifest
+        .secrets()
+        .iter()
+        .filter(|(_, definition)| definition.shared)
+    {
+        let secret = match symmetric_bytes(definition) {
+            Some(bytes) => {
+                let mut key = Zeroizing::new(vec![0; bytes]);
+                rng.fill_bytes(&mut key);
+                Secret::Symmetric(key)
+            }
+            None => Secret::Certificate(certificate(name, definition, issuing, rng)?),
+        };
+        made.insert(name.clone(), secret);
+    }
+    Ok(made)
+}
+
+/// Whose secrets are made.
+#[derive(Clone, Copy)]
+pub(crate) struct Owner<'a> {
+    pub(crate) derivation: &'a DerivationSecret,
+    pub(crate) marble: &'a str,
+    pub(crate) instance: &'a Instance,
+}
+
+/// Makes those secrets of one instance that `names` lists and that are not shared.
+pub(crate) fn of_instance<'a>(
+    manifest: &Manifest,
+    names: impl Iterator<Item = &'a str>,
+    owner: &Owner<'_>,
+    issuing: &Issuing<'_>,
+    rng: &mut dyn CryptoRng,
+) -> Result<BTreeMap<String, Secret>, Refusal> {
+    let mut made = BTreeMap::new();
+    for name in names {
+        let Some(definition) = manifest
+            .secrets()
+            .get(name)
+            .filter(|definition| !definition.shared)
+        else {
+            continue;
+        };
+        if made.contains_key(name) {
+            continue;
+        }
+        let secret = match symmetric_bytes(definition) {
+            Some(bytes) => {
+                let derived =
+                    derive::symmetric(owner.derivation, owner.marble, owner.instance, name, bytes);
+                Secret::Symmetric(derived.ok_or_else(|| Refusal::SecretNotMade {
+                    secret: name.to_owned(),
+                    cause: format!(
+                        "{bytes} bytes are more than can be derived ({})",
+                        derive::DERIVED_BYTES_MAX
+                    ),
+                })?)
+            }
+            None => Secret::Certificate(certificate(name, definition, issuing, rng)?),
+        };
+        made.insert(name.to_owned(), secret);
+    }
+    Ok(made)
+}
+
+fn symmetric_bytes(definition: &SecretDefinition) -> Option<usize> {
+    match definition.kind {
+        SecretKind::SymmetricKey { bits } => Some(bits as usize / 8),
+        _ => None,
+    }
+}
+
+fn certificate(
+    name: &str,
+    definition: &SecretDefinition,
+    issuing: &Issuing<'_>,
+    rng: &mut dyn CryptoRng,
+) -> Result<Certified, Refusal> {
+    let not_made = |cause: String| Refusal::SecretNotMade {
+        secret: name.to_owned(),
+        cause,
+    };
+    let kind = match definition.kind {
+        SecretKind::CertEcdsa { bits: 256 } => KeyKind::EcdsaP256,
+        SecretKind::CertEcdsa { bits: 384 } => KeyKind::EcdsaP384,
+        SecretKind::CertEd25519 => KeyKind::Ed25519,
+        other => return Err(not_made(format!("{other:?} is no kind that is served"))),
+    };
+    let wanted = &definition.certificate;
+    if wanted.organization.len() > 1 {
+        return Err(not_made(format!(
+            "its subject has {} organizations; at most one is served",
+            wanted.organization.len()
+        )));
+    }
+    let holder = format!("secret `{name}`");
+    let key = generate(issuing.keys, kind, &holder)?;
+    let names = SubjectNames::of(wanted);
+    let root_end = issuing.root.certificate().not_after();
+    let not_after = issuing
+        .now
+        .saturating_add(u64::from(wanted.valid_for_days) * DAY_SECS)
+        .min(root_end);
+    let template = Template {
+        role: Role::Secret,
+        common_name: names.common_name,
+        organization: wanted.organization.clone(),
+        dns_names: names.dns.clone(),
+        ip_addresses: names.ip.clone(),
+        uri: None,
+        spki: key.spki.clone(),
+        serial: serial(rng),
+        issued_at: issuing.now,
+        not_after,
+        receipt: None,
+    };
+    let limits = Limits {
+        dns_names: &names.dns,
+        ip_addresses: &names.ip,
+        uri: None,
+        not_after,
+        issuer: Some(issuing.root.certificate()),
+    };
+    let certificate = issue(
+        template,
+        &limits,
+        Signer::Authority(issuing.root),
+        issuing.keys,
+        &holder,
+    )?;
+    Ok(Certified::new(certificate, key))
+}
+
+/// The names of a certificate secret, with MarbleRun's defaults.
+struct SubjectNames {
+    common_name: String,
+    dns: Vec<String>,
+    ip: Vec<IpAddr>,
+}
+
+impl SubjectNames {
+    fn of(wanted: &CertificateTemplate) -> Self {
+        let (mut dns, mut ip) = (wanted.dns_names.clone(), wanted.ip_addresses.clone());
+        let common_name = match (&wanted.common_name, dns.as_slice()) {
+            (Some(name), _) => name.clone(),
+            (None, [only]) => only.clone(),
+            (None, _) => COMMON_NAME_DEFAULT.to_owned(),
+        };
+        if dns.is_empty() && ip.is_empty() {
+            dns.push(DNS_NAME_DEFAULT.to_owned());
+            ip.extend([
+                IpAddr::V4(Ipv4Addr::LOCALHOST),
+                IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ]);
+        }
+        Self {
+            common_name,
+            dns,
+            ip,
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The state of one mesh, as the events so far have made it.
+//!
+//! Policy (CAs, manifest, secrets, history) sits behind `Arc`s, because every published view shares it; counters and
+//! instances do not, because every activation changes them.
+//!
+//! Does not live here: which events may follow (`machine`), the bytes of a snapshot (`stored`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use stoa_attestation::channel::{Transition, transition_head};
+use stoa_manifest::Manifest;
+
+use crate::ca::Certified;
+use crate::certificate::{Certificate, SERIAL_BYTES};
+use crate::event::{Admittance, Admitted, Event, Founded, Instance, ManifestSet};
+use crate::secrets::Secret;
+
+/// Seconds after a counted activation in which another one under the same key is its retry and does not count.
+pub const RETRY_WINDOW_SECS: u64 = 600;
+/// Leaves in force that are remembered for one instance; of more, the one that ends first can't be renewed.
+pub const LEAVES_PER_INSTANCE_MAX: usize = 8;
+
+/// All that the events so far have made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct State {
+    /// Time of the newest event, Unix time.
+    pub(crate) floor: u64,
+    pub(crate) founded: Option<Arc<Founded>>,
+    pub(crate) coordinator_leaf: Option<Arc<Certificate>>,
+    pub(crate) issuing: Option<Arc<Certified>>,
+    pub(crate) policy: Option<Arc<Policy>>,
+    pub(crate) history: Arc<[Transition]>,
+    /// How many activations were counted, by marble.
+    pub(crate) activated: BTreeMap<String, u64>,
+    pub(crate) instances: BTreeMap<InstanceName, Living>,
+    /// When each instance may be forgotten; follows from `instances`.
+    pub(crate) ends: BTreeSet<(u64, InstanceName)>,
+}
+
+/// An instance within its mesh: the same bytes under two marbles are two instances.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct InstanceName {
+    pub(crate) marble: String,
+    pub(crate) instance: Instance,
+}
+
+impl fmt::Debug for InstanceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.marble, hex::encode(self.instance))
+    }
+}
+
+/// The manifest in force and what was made for it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Policy {
+    pub(crate) epoch: u64,
+    /// Head of the history that ends with this manifest.
+    pub(crate) transition_head: [u8; 32],
+    pub(crate) manifest: Arc<Manifest>,
+    pub(crate) shared: BTreeMap<String, Secret>,
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("epoch", &self.epoch)
+            .field("transition_head", &hex::encode(self.transition_head))
+            .field("manifest", &hex::encode(self.manifest.sha256()))
+            .field("shared", &self.shared)
+            .finish()
+    }
+}
+
+/// An instance that has a leaf in force, or was activated so recently that a retry would be its own.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Living {
+    /// SHA-256 of the SPKI that it was last certified under.
+    pub(crate) key: [u8; 32],
+    /// When its last counted activation was, Unix time.
+    pub(crate) counted_at: u64,
+    /// Its leaves in force, oldest first.
+    pub(crate) leaves: Vec<IssuedLeaf>,
+}
+
+impl Living {
+    /// The last second in which one of its leaves is valid, Unix time.
+    pub(crate) fn end(&self) -> u64 {
+        self.leaves
+            .iter()
+            .map(|leaf| leaf.not_after)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// From when on nothing rests on it any more, Unix time.
+    fn forgettable(&self) -> u64 {
+        self.end()
+            .saturating_add(1)
+            .max(self.counted_at.saturating_add(RETRY_WINDOW_SECS))
+    }
+}
+
+impl fmt::Debug for Living {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Living")
+            .field("key", &hex::encode(self.key))
+            .field("counted_at", &self.counted_at)
+            .field("leaves", &self.leaves)
+            .finish()
+    }
+}
+
+/// What is kept of a leaf while it is in force; its DER is in the journal.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct IssuedLeaf {
+    pub(crate) serial: [u8; SERIAL_BYTES],
+    pub(crate) sha256: [u8; 32],
+    pub(crate) spki_sha256: [u8; 32],
+    pub(crate) not_after: u64,
+}
+
+impl fmt::Debug for IssuedLeaf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssuedLeaf")
+            .field("serial", &hex::encode(self.serial))
+            .field("sha256", &hex::encode(self.sha256))
+            .field("spki_sha256", &hex::encode(self.spki_sha256))
+            .field("not_after", &self.not_after)
+            .finish()
+    }
+}
+
+impl State {
+    /// Takes one event in. Total: an event was decided on before, or read from the journal, and is a fact.
+    pub(crate) fn apply(&mut self, event: &Event) {
+        self.floor = self.floor.max(event.time());
+        self.forget_ended();
+        match event {
+            Event::Founded(founded) => self.founded = Some(Arc::clone(founded)),
+            Event::Started(started) => self.coordinator_leaf = Some(Arc::new(started.leaf.clone())),
+            Event::Rotated(rotated) => self.issuing = Some(Arc::new(rotated.issuing.clone())),
+            Event::ManifestSet(set) => self.apply_manifest(set),
+            Event::Admitted(admitted) => self.apply_admitted(admitted),
+        }
+    }
+
+    fn apply_manifest(&mut self, set: &ManifestSet) {
+        let transition = Transition {
+            manifest_sha256: set.manifest.sha256(),
+            epoch: set.epoch,
+            time: set.time,
+        };
+        let before = self
+            .policy
+            .as_ref()
+            .map_or([0; 32], |policy| policy.transition_head);
+        let head = transition_head(
+            &before,
+            &transition.manifest_sha256,
+            transition.epoch,
+            transition.time,
+        );
+        self.history = self.history.iter().copied().chain([transition]).collect();
+        self.issuing = Some(Arc::new(set.issuing.clone()));
+        self.policy = Some(Arc::new(Policy {
+            epoch: set.epoch,
+            transition_head: head,
+            manifest: Arc::clone(&set.manifest),
+            shared: set.shared.clone(),
+        }));
+    }
+
+    fn apply_admitted(&mut self, admitted: &Admitted) {
+        let name = InstanceName {
+            marble: admitted.marble.clone(),
+            instance: admitted.instance,
+        };
+        if admitted.entry == Admittance::Activated {
+            let count = self.activated.entry(admitted.marble.clone()).or_default();
+            *count = count.saturating_add(1);
+        }
+        let mut living = match self.instances.remove(&name) {
+            Some(living) => {
+                self.ends.remove(&(living.forgettable(), name.clone()));
+                living
+            }
+            None => Living {
+                key: admitted.key,
+                counted_at: admitted.time,
+                leaves: Vec::new(),
+            },
+        };
+        living.key = admitted.key;
+        if admitted.entry == Admittance::Activated {
+            living.counted_at = admitted.time;
+        }
+        living.leaves.retain(|leaf| leaf.not_after >= admitted.time);
+        if living.leaves.len() == LEAVES_PER_INSTANCE_MAX {
+            let soonest = living
+                .leaves
+                .iter()
+                .enumerate()
+                .min_by_key(|(_, leaf)| leaf.not_after);
+            if let Some((place, _)) = soonest {
+                living.leaves.remove(place);
+            }
+        }
+        living.leaves.push(IssuedLeaf {
+            serial: admitted.leaf.serial(),
+            sha256: admitted.leaf.sha256(),
+            spki_sha256: admitted.leaf.spki_sha256(),
+            not_after: admitted.leaf.not_after(),
+        });
+        self.keep(name, living);
+    }
+
+    /// Puts an instance in, with the moment from which it may be forgotten.
+    pub(crate) fn keep(&mut self, name: InstanceName, living: Living) {
+        self.ends.insert((living.forgettable(), name.clone()));
+        self.instances.insert(name, living);
+    }
+
+    /// Memory stays flat in past activations: what nothing rests on any more goes.
+    fn forget_ended(&mut self) {
+        while let Some((end, _)) = self.ends.first() {
+            if *end > self.floor {
+                return;
+            }
+            if let Some((_, name)) = self.ends.pop_first() {
+                self.instances.remove(&name);
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The layout of each event. A tag, once released, keeps its fields for ever.
+//!
+//! Does not live here: fields that several layouts share (`field`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use stoa_attestation::lp::Reader;
+use zeroize::Zeroizing;
+
+use super::Damaged;
+use super::field::{
+    Put, authority, certificate, count, manifest, marble, put_authority, put_manifest, put_secrets,
+    secrets, text,
+};
+use crate::event::{
+    Admittance, Admitted, DerivationSecret, Event, Founded, Grounds, ManifestSet, Rotated, Started,
+};
+
+const TAG_FOUNDED: u16 = 1;
+const TAG_STARTED: u16 = 2;
+const TAG_MANIFEST_SET: u16 = 3;
+const TAG_ROTATED: u16 = 4;
+const TAG_ADMITTED: u16 = 5;
+
+const ENTRY_ACTIVATED: u8 = 1;
+const ENTRY_RETRIED: u8 = 2;
+const ENTRY_RENEWED: u8 = 3;
+
+pub(super) fn put(out: &mut dyn Put, event: &Event) {
+    match event {
+        Event::Founded(founded) => {
+            out.u16(TAG_FOUNDED);
+            out.u64(founded.time);
+            put_authority(out, &founded.root);
+            out.field(founded.derivation.0.as_slice());
+        }
+        Event::Started(started) => {
+            out.u16(TAG_STARTED);
+            out.u64(started.time);
+            out.field(started.leaf.der());
+        }
+        Event::ManifestSet(set) => {
+            out.u16(TAG_MANIFEST_SET);
+            out.u64(set.time);
+            put_manifest(out, set.epoch, &set.manifest);
+            out.field(set.caller.as_ref().map_or(&[], <[u8; 32]>::as_slice));
+            put_authority(out, &set.issuing);
+            put_secrets(out, &set.shared);
+        }
+        Event::Rotated(rotated) => {
+            out.u16(TAG_ROTATED);
+            out.u64(rotated.time);
+            put_authority(out, &rotated.issuing);
+        }
+        Event::Admitted(admitted) => {
+            out.u16(TAG_ADMITTED);
+            put_admitted(out, admitted);
+        }
+    }
+}
+
+/// Reads one event.
+///
+/// # Errors
+/// [`Damaged`] if the tag is unknown or a field is not as it must be.
+pub(super) fn take(bytes: &[u8]) -> Result<Event, Damaged> {
+    let mut reader = Reader::new(bytes);
+    let event = match reader.u16("tag of the event")? {
+        TAG_FOUNDED => Event::Founded(Arc::new(Founded {
+            time: reader.u64("time")?,
+            root: authority(&mut reader)?,
+            derivation: DerivationSecret(Zeroizing::new(reader.exact("derivation secret")?)),
+        })),
+        TAG_STARTED => Event::Started(Arc::new(Started {
+            time: reader.u64("time")?,
+            leaf: certificate(&mut reader)?,
+        })),
+        TAG_MANIFEST_SET => {
+            let time = reader.u64("time")?;
+            let (epoch, manifest) = manifest(&mut reader)?;
+            let caller = reader.optional("caller")?;
+            let issuing = authority(&mut reader)?;
+            let shared = secrets(&mut reader)?;
+            Event::ManifestSet(Arc::new(ManifestSet {
+                time,
+                epoch,
+                manifest,
+                caller,
+                issuing,
+                shared,
+            }))
+        }
+        TAG_ROTATED => Event::Rotated(Arc::new(Rotated {
+            time: reader.u64("time")?,
+            issuing: authority(&mut reader)?,
+        })),
+        TAG_ADMITTED => Event::Admitted(Arc::new(take_admitted(&mut reader)?)),
+        tag => {
+            return Err(Damaged::Unknown {
+                what: "tag of an event",
+                got: u64::from(tag),
+            });
+        }
+    };
+    reader.finish()?;
+    Ok(event)
+}
+
+fn put_admitted(out: &mut dyn Put, admitted: &Admitted) {
+    out.u64(admitted.time);
+    out.u64(admitted.epoch);
+    out.field(admitted.marble.as_bytes());
+    out.field(&admitted.instance);
+    out.field(&admitted.key);
+    out.u8(match admitted.entry {
+        Admittance::Activated => ENTRY_ACTIVATED,
+        Admittance::Retried => ENTRY_RETRIED,
+        Admittance::Renewed => ENTRY_RENEWED,
+    });
+    out.field(admitted.grounds.package.as_bytes());
+    out.u16(admitted.grounds.kind);
+    out.field(admitted.grounds.tcb_status.as_bytes());
+    out.u64(admitted.grounds.collateral_end);
+    out.field(admitted.leaf.der());
+    out.u64(admitted.certificates.len() as u64);
+    for (name, certificate) in &admitted.certificates {
+        out.field(name.as_bytes());
+        out.field(certificate.der());
+    }
+}
+
+fn take_admitted(reader: &mut Reader<'_>) -> Result<Admitted, Damaged> {
+    let time = reader.u64("time")?;
+    let epoch = reader.u64("epoch")?;
+    let marble = marble(reader)?;
+    let instance = reader.exact("instance")?;
+    let key = reader.exact("key")?;
+    let entry = match reader.u8("entry")? {
+        ENTRY_ACTIVATED => Admittance::Activated,
+        ENTRY_RETRIED => Admittance::Retried,
+        ENTRY_RENEWED => Admittance::Renewed,
+        entry => {
+            return Err(Damaged::Unknown {
+                what: "entry of an admission",
+                got: u64::from(entry),
+            });
+        }
+    };
+    let grounds = Grounds {
+        package: text(reader, "package")?,
+        kind: reader.u16("kind of evidence")?,
+        tcb_status: text(reader, "TCB status")?,
+        collateral_end: reader.u64("end of the collateral")?,
+    };
+    let leaf = certificate(reader)?;
+    let certificates = (0..count(reader, "certificate secrets")?)
+        .map(|_| Ok((text(reader, "name of a secret")?, certificate(reader)?)))
+        .collect::<Result<BTreeMap<_, _>, Damaged>>()?;
+    Ok(Admitted {
+        time,
+        epoch,
+        marble,
+        instance,
+        key,
+        entry,
+        grounds,
+        leaf,
+        certificates,
+    })
+}

@@ -1,0 +1,180 @@
+//! The layout of a snapshot, version 1: the whole state, so that the events before it can go.
+//!
+//! `LP(1 u16) LP(floor) LP(founded 0|1) [LP(time) authority LP(derivation)] LP(leaf or empty) LP(issuing 0|1) [authority]
+//! LP(policy 0|1) [manifest LP(transition head) secrets] history activated instances`, lists with their count in front.
+//!
+//! Does not live here: fields that several layouts share (`field`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use stoa_attestation::channel::Transition;
+use stoa_attestation::lp::Reader;
+use zeroize::Zeroizing;
+
+use super::Damaged;
+use super::field::{
+    Put, authority, count, manifest, marble, put_authority, put_manifest, put_secrets, secrets,
+};
+use crate::certificate::{CERTIFICATE_BYTES_MAX, Certificate};
+use crate::event::{DerivationSecret, Founded};
+use crate::state::{InstanceName, IssuedLeaf, Living, Policy, State};
+
+const VERSION: u16 = 1;
+
+pub(super) fn put(out: &mut dyn Put, state: &State) {
+    out.u16(VERSION);
+    out.u64(state.floor);
+    put_option(out, state.founded.as_deref(), |out, founded| {
+        out.u64(founded.time);
+        put_authority(out, &founded.root);
+        out.field(founded.derivation.0.as_slice());
+    });
+    out.field(
+        state
+            .coordinator_leaf
+            .as_ref()
+            .map_or(&[], |leaf| leaf.der()),
+    );
+    put_option(out, state.issuing.as_deref(), put_authority);
+    put_option(out, state.policy.as_deref(), |out, policy| {
+        put_manifest(out, policy.epoch, &policy.manifest);
+        out.field(&policy.transition_head);
+        put_secrets(out, &policy.shared);
+    });
+    out.u64(state.history.len() as u64);
+    for transition in state.history.iter() {
+        out.field(&transition.manifest_sha256);
+        out.u64(transition.epoch);
+        out.u64(transition.time);
+    }
+    out.u64(state.activated.len() as u64);
+    for (marble, activated) in &state.activated {
+        out.field(marble.as_bytes());
+        out.u64(*activated);
+    }
+    out.u64(state.instances.len() as u64);
+    for (name, living) in &state.instances {
+        put_instance(out, name, living);
+    }
+}
+
+fn put_option<T>(out: &mut dyn Put, value: Option<&T>, put: impl Fn(&mut dyn Put, &T)) {
+    out.u8(u8::from(value.is_some()));
+    if let Some(value) = value {
+        put(out, value);
+    }
+}
+
+fn put_instance(out: &mut dyn Put, name: &InstanceName, living: &Living) {
+    out.field(name.marble.as_bytes());
+    out.field(&name.instance);
+    out.field(&living.key);
+    out.u64(living.counted_at);
+    out.u64(living.leaves.len() as u64);
+    for leaf in &living.leaves {
+        out.field(&leaf.serial);
+        out.field(&leaf.sha256);
+        out.field(&leaf.spki_sha256);
+        out.u64(leaf.not_after);
+    }
+}
+
+/// Reads a snapshot.
+///
+/// # Errors
+/// [`Damaged`] if its version is unknown or a field is not as it must be.
+pub(super) fn take(reader: &mut Reader<'_>) -> Result<State, Damaged> {
+    let version = reader.u16("version of the snapshot")?;
+    if version != VERSION {
+        return Err(Damaged::Unknown {
+            what: "version of a snapshot",
+            got: u64::from(version),
+        });
+    }
+    let mut state = State {
+        floor: reader.u64("time floor")?,
+        ..State::default()
+    };
+    state.founded = take_option(reader, "founded", |reader| {
+        Ok(Founded {
+            time: reader.u64("time")?,
+            root: authority(reader)?,
+            derivation: DerivationSecret(Zeroizing::new(reader.exact("derivation secret")?)),
+        })
+    })?;
+    let leaf = reader.field("coordinator's leaf", CERTIFICATE_BYTES_MAX)?;
+    if !leaf.is_empty() {
+        state.coordinator_leaf = Some(Arc::new(Certificate::from_der(leaf)?));
+    }
+    state.issuing = take_option(reader, "issuing CA", authority)?;
+    state.policy = take_option(reader, "policy", |reader| {
+        let (epoch, manifest) = manifest(reader)?;
+        let transition_head = reader.exact("transition head")?;
+        Ok(Policy {
+            epoch,
+            transition_head,
+            manifest,
+            shared: secrets(reader)?,
+        })
+    })?;
+    state.history = (0..count(reader, "manifests of the history")?)
+        .map(|_| {
+            Ok(Transition {
+                manifest_sha256: reader.exact("SHA-256 of a manifest")?,
+                epoch: reader.u64("epoch")?,
+                time: reader.u64("time")?,
+            })
+        })
+        .collect::<Result<_, Damaged>>()?;
+    state.activated = (0..count(reader, "counted marbles")?)
+        .map(|_| Ok((marble(reader)?, reader.u64("activations")?)))
+        .collect::<Result<BTreeMap<_, _>, Damaged>>()?;
+    for _ in 0..count(reader, "instances")? {
+        let (name, living) = take_instance(reader)?;
+        state.keep(name, living);
+    }
+    Ok(state)
+}
+
+fn take_option<T>(
+    reader: &mut Reader<'_>,
+    what: &'static str,
+    take: impl Fn(&mut Reader<'_>) -> Result<T, Damaged>,
+) -> Result<Option<Arc<T>>, Damaged> {
+    match reader.u8(what)? {
+        0 => Ok(None),
+        1 => Ok(Some(Arc::new(take(reader)?))),
+        got => Err(Damaged::Unknown {
+            what,
+            got: u64::from(got),
+        }),
+    }
+}
+
+fn take_instance(reader: &mut Reader<'_>) -> Result<(InstanceName, Living), Damaged> {
+    let name = InstanceName {
+        marble: marble(reader)?,
+        instance: reader.exact("instance")?,
+    };
+    let key = reader.exact("key")?;
+    let counted_at = reader.u64("counted at")?;
+    let leaves = (0..count(reader, "leaves of an instance")?)
+        .map(|_| {
+            Ok(IssuedLeaf {
+                serial: reader.exact("serial")?,
+                sha256: reader.exact("SHA-256 of a leaf")?,
+                spki_sha256: reader.exact("SHA-256 of a leaf's key")?,
+                not_after: reader.u64("end of a leaf")?,
+            })
+        })
+        .collect::<Result<_, Damaged>>()?;
+    Ok((
+        name,
+        Living {
+            key,
+            counted_at,
+            leaves,
+        },
+    ))
+}

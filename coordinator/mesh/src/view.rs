@@ -1,0 +1,510 @@
+//! What readers see: the committed state as a handful of `Arc`s, without a lock in front of them.
+//!
+//! A view shares CAs, manifest, secrets and history with the state that it was taken from; counters are on a board
+//! that the sequencer updates when a batch is durable, so that a view costs the same with one instance or a million.
+//!
+//! Does not live here: the state itself (`state`), the statement's JSON (`server`).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustls_pki_types::UnixTime;
+use stoa_attestation::channel::{CoordinatorState, Transition};
+use stoa_explain::Explain;
+use stoa_manifest::Manifest;
+
+use crate::ca::Certified;
+use crate::certificate::Certificate;
+use crate::event::{Admittance, DerivationSecret, Event};
+use crate::identity::trust_domain;
+use crate::keys::{KeyError, Keys};
+use crate::refusal::Refusal;
+use crate::state::{InstanceName, Policy, State};
+
+/// Refusals that are remembered; older ones go.
+pub const REFUSALS_MAX: usize = 64;
+/// State 2 of docs/protocol/attest-1.md, section 5: founded, no manifest.
+const STATE_ACCEPTING_MANIFEST: u8 = 2;
+/// State 3: a manifest is in force.
+const STATE_ACCEPTING_MARBLES: u8 = 3;
+
+/// The committed state of one mesh, cheap to clone and to share.
+#[derive(Clone)]
+pub struct View {
+    floor: u64,
+    root: Option<Arc<crate::event::Founded>>,
+    coordinator_leaf: Option<Arc<Certificate>>,
+    issuing: Option<Arc<Certified>>,
+    policy: Option<Arc<Policy>>,
+    history: Arc<[Transition]>,
+    board: Arc<Board>,
+    refusals: Arc<Mutex<VecDeque<Refused>>>,
+}
+
+/// How one marble stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarbleStatus {
+    /// The marble, as the manifest names it.
+    pub marble: String,
+    /// Instances with a leaf in force.
+    pub live: u64,
+    /// Activations that were counted, ever.
+    pub activated: u64,
+    /// The manifest's MaxActivations; `None` if it is not limited.
+    pub budget: Option<u64>,
+}
+
+/// A refusal, as everybody may know it: the rule's code, not its reference values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Stable code of the refusal.
+    pub code: &'static str,
+    /// The marble asked for; empty if the manifest has none of that name.
+    pub marble: String,
+    /// When, Unix time.
+    pub time: u64,
+}
+
+impl View {
+    /// The view of a state, with a board of its own.
+    pub(crate) fn of(state: &State) -> Self {
+        Self {
+            floor: 0,
+            root: None,
+            coordinator_leaf: None,
+            issuing: None,
+            policy: None,
+            history: Arc::default(),
+            board: Arc::new(Board::of(state)),
+            refusals: Arc::default(),
+        }
+        .with_policy_of(state)
+    }
+
+    /// This view's board and refusals, with everything else as the state has it.
+    pub(crate) fn with_policy_of(&self, state: &State) -> Self {
+        Self {
+            floor: state.floor,
+            root: state.founded.clone(),
+            coordinator_leaf: state.coordinator_leaf.clone(),
+            issuing: state.issuing.clone(),
+            policy: state.policy.clone(),
+            history: Arc::clone(&state.history),
+            board: Arc::clone(&self.board),
+            refusals: Arc::clone(&self.refusals),
+        }
+    }
+
+    /// 2: founded, no manifest; 3: a manifest is in force. (State 1, recovery, is before any state of a mesh is known.)
+    #[must_use]
+    pub fn state(&self) -> u8 {
+        if self.policy.is_some() {
+            STATE_ACCEPTING_MARBLES
+        } else {
+            STATE_ACCEPTING_MANIFEST
+        }
+    }
+
+    /// The state as attest-1's state bytes hold it, without an owner; `None` before founding.
+    ///
+    /// `root_key_id`: K(root SPKI) from the private key, as [`check_root_key`] gives it.
+    #[must_use]
+    pub fn coordinator_state(&self, root_key_id: [u8; 32]) -> Option<CoordinatorState> {
+        self.root.as_ref()?;
+        Some(match (&self.policy, &self.issuing) {
+            (Some(policy), Some(issuing)) => CoordinatorState::AcceptingMarbles {
+                root: root_key_id,
+                issuing: issuing.certificate().spki_sha256(),
+                manifest_sha256: policy.manifest.sha256(),
+                transition_head: policy.transition_head,
+                owner: None,
+            },
+            _ => CoordinatorState::AcceptingManifest {
+                root: root_key_id,
+                owner: None,
+            },
+        })
+    }
+
+    /// The root CA's certificate; `None` before founding.
+    #[must_use]
+    pub fn root(&self) -> Option<&Certificate> {
+        self.root_authority().map(Certified::certificate)
+    }
+
+    /// The issuing CA's certificate; `None` before the first manifest.
+    #[must_use]
+    pub fn issuing(&self) -> Option<&Certificate> {
+        self.issuing_authority().map(Certified::certificate)
+    }
+
+    /// From when on the issuing CA should be replaced (`Command::Rotate`): half of its life, Unix time.
+    #[must_use]
+    pub fn issuing_renew_at(&self) -> Option<u64> {
+        self.issuing()
+            .map(|issuing| issuing.not_before().midpoint(issuing.not_after()))
+    }
+
+    /// The CA chain as the statement has it, DER: issuing CA then root, or the root alone before the first manifest.
+    #[must_use]
+    pub fn chain(&self) -> Vec<Vec<u8>> {
+        self.issuing()
+            .into_iter()
+            .chain(self.root())
+            .map(|certificate| certificate.der().to_vec())
+            .collect()
+    }
+
+    /// The newest leaf of the coordinator's client port.
+    #[must_use]
+    pub fn coordinator_leaf(&self) -> Option<&Certificate> {
+        self.coordinator_leaf.as_deref()
+    }
+
+    /// The manifest in force.
+    #[must_use]
+    pub fn manifest(&self) -> Option<&Arc<Manifest>> {
+        self.policy.as_ref().map(|policy| &policy.manifest)
+    }
+
+    /// SHA-256 of the manifest in force, of its bytes as posted.
+    #[must_use]
+    pub fn manifest_sha256(&self) -> Option<[u8; 32]> {
+        self.manifest().map(|manifest| manifest.sha256())
+    }
+
+    /// Epoch of the manifest in force; 0 before the first.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.policy.as_ref().map_or(0, |policy| policy.epoch)
+    }
+
+    /// Every manifest that was ever in force, oldest first.
+    #[must_use]
+    pub fn history(&self) -> &Arc<[Transition]> {
+        &self.history
+    }
+
+    /// Head of the history; `None` if it is empty.
+    #[must_use]
+    pub fn transition_head(&self) -> Option<[u8; 32]> {
+        self.policy.as_ref().map(|policy| policy.transition_head)
+    }
+
+    /// The trust domain of the mesh's SPIFFE IDs; `None` before founding.
+    #[must_use]
+    pub fn trust_domain(&self) -> Option<String> {
+        let mesh_name = self
+            .manifest()
+            .and_then(|manifest| manifest.config().mesh_name.as_deref());
+        self.root().map(|root| trust_domain(mesh_name, root.spki()))
+    }
+
+    /// How each marble of the manifest stands, in order of names.
+    #[must_use]
+    pub fn marbles(&self, now: UnixTime) -> Vec<MarbleStatus> {
+        let Some(manifest) = self.manifest() else {
+            return Vec::new();
+        };
+        let now = self.not_before_floor(now);
+        let tallies = self.board.tallies();
+        let status = |(marble, definition): (&String, &stoa_manifest::Marble)| {
+            let (live, activated) = tallies
+                .get(marble)
+                .map_or((0, 0), |tally| (tally.live(now), tally.activated));
+            MarbleStatus {
+                marble: marble.clone(),
+                live,
+                activated,
+                budget: definition.max_activations,
+            }
+        };
+        manifest.marbles().iter().map(status).collect()
+    }
+
+    /// The last [`REFUSALS_MAX`] refusals, oldest first.
+    #[must_use]
+    pub fn refused(&self) -> Vec<Refused> {
+        self.refusals().iter().cloned().collect()
+    }
+
+    /// Remembers a refusal. Refusals are not journaled: else whoever is refused could fill the disk.
+    ///
+    /// `marble` is kept only if the manifest has it, because strangers read this list and strangers write it.
+    pub fn note_refusal(&self, code: &'static str, marble: &str, now: UnixTime) {
+        let known = self
+            .manifest()
+            .is_some_and(|manifest| manifest.marbles().contains_key(marble));
+        let marble = if known {
+            marble.to_owned()
+        } else {
+            String::new()
+        };
+        let mut refusals = self.refusals();
+        if refusals.len() == REFUSALS_MAX {
+            refusals.pop_front();
+        }
+        refusals.push_back(Refused {
+            code,
+            marble,
+            time: now.as_secs(),
+        });
+    }
+
+    /// The moment that `now` never lies before: the time of the newest event.
+    #[must_use]
+    pub fn time_floor(&self) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(self.floor))
+    }
+
+    /// `now` in Unix time, or the time floor if the clock is behind it.
+    pub(crate) fn not_before_floor(&self, now: UnixTime) -> u64 {
+        now.as_secs().max(self.floor)
+    }
+
+    /// The same as [`UnixTime`].
+    pub(crate) fn at_floor(&self, now: UnixTime) -> UnixTime {
+        now.max(self.time_floor())
+    }
+
+    pub(crate) fn root_authority(&self) -> Option<&Certified> {
+        self.root.as_ref().map(|founded| &founded.root)
+    }
+
+    pub(crate) fn issuing_authority(&self) -> Option<&Certified> {
+        self.issuing.as_deref()
+    }
+
+    pub(crate) fn derivation(&self) -> Option<&DerivationSecret> {
+        self.root.as_ref().map(|founded| &founded.derivation)
+    }
+
+    pub(crate) fn policy(&self) -> Option<&Policy> {
+        self.policy.as_deref()
+    }
+
+    /// A manifest is set once.
+    pub(crate) fn refuse_second_manifest(&self) -> Result<(), Refusal> {
+        match &self.policy {
+            Some(policy) => Err(Refusal::ManifestAlreadySet {
+                epoch: policy.epoch,
+                sha256: hex::encode(policy.manifest.sha256()),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn board(&self) -> &Board {
+        &self.board
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, VecDeque<Refused>> {
+        // The list is whole after every statement that changes it.
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View")
+            .field("floor", &self.floor)
+            .field("root", &self.root)
+            .field("coordinator_leaf", &self.coordinator_leaf)
+            .field("issuing", &self.issuing)
+            .field("policy", &self.policy)
+            .field("history", &self.history.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Two views are equal if readers can't tell them apart; refusals, which are not part of the journal, are left out.
+impl PartialEq for View {
+    fn eq(&self, other: &Self) -> bool {
+        let at = |view: &Self| view.marbles(view.time_floor());
+        self.floor == other.floor
+            && self.root == other.root
+            && self.coordinator_leaf == other.coordinator_leaf
+            && self.issuing == other.issuing
+            && self.policy == other.policy
+            && self.history == other.history
+            && at(self) == at(other)
+    }
+}
+
+/// Counters of all marbles, shared by all views, changed only when a batch is durable.
+#[derive(Debug, Default)]
+pub(crate) struct Board(Mutex<BTreeMap<String, Tally>>);
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Tally {
+    activated: u64,
+    /// How many instances have their last leaf end at this second.
+    ends: BTreeMap<u64, u64>,
+    /// Sum of `ends`.
+    live: u64,
+}
+
+impl Tally {
+    /// Instances whose last leaf is in force at `now`.
+    fn live(&self, now: u64) -> u64 {
+        self.live - self.ends.range(..now).map(|(_, count)| count).sum::<u64>()
+    }
+
+    /// Forgets what ended before the time floor, so that only what ended since has to be subtracted.
+    fn forget(&mut self, floor: u64) {
+        while let Some(entry) = self.ends.first_entry() {
+            if *entry.key() >= floor {
+                return;
+            }
+            self.live -= entry.remove();
+        }
+    }
+
+    fn add(&mut self, end: u64) {
+        *self.ends.entry(end).or_default() += 1;
+        self.live += 1;
+    }
+
+    fn remove(&mut self, end: u64) {
+        if let Some(count) = self.ends.get_mut(&end) {
+            *count -= 1;
+            self.live -= 1;
+            if *count == 0 {
+                self.ends.remove(&end);
+            }
+        }
+    }
+}
+
+/// What one event changes on the board.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Change {
+    marble: String,
+    counted: bool,
+    /// End of the instance's leaves before, if it lives.
+    before: Option<u64>,
+    /// End of its leaves after.
+    after: u64,
+}
+
+impl Change {
+    /// What `event`, not yet applied to `state`, will change.
+    pub(crate) fn of(state: &State, event: &Event) -> Option<Self> {
+        let Event::Admitted(admitted) = event else {
+            return None;
+        };
+        let name = InstanceName {
+            marble: admitted.marble.clone(),
+            instance: admitted.instance,
+        };
+        let before = state.instances.get(&name).map(crate::state::Living::end);
+        let after = before.unwrap_or(0).max(admitted.leaf.not_after());
+        Some(Self {
+            marble: admitted.marble.clone(),
+            counted: admitted.entry == Admittance::Activated,
+            before,
+            after,
+        })
+    }
+}
+
+impl Board {
+    fn of(state: &State) -> Self {
+        let mut tallies = BTreeMap::<String, Tally>::new();
+        for (marble, activated) in &state.activated {
+            tallies.entry(marble.clone()).or_default().activated = *activated;
+        }
+        for (name, living) in &state.instances {
+            tallies
+                .entry(name.marble.clone())
+                .or_default()
+                .add(living.end());
+        }
+        Self(Mutex::new(tallies))
+    }
+
+    /// Takes in what became durable; `floor` is the time of the newest event among it.
+    pub(crate) fn commit(&self, changes: impl IntoIterator<Item = Change>, floor: u64) {
+        let mut tallies = self.tallies();
+        for change in changes {
+            let tally = tallies.entry(change.marble).or_default();
+            tally.activated += u64::from(change.counted);
+            if let Some(before) = change.before {
+                tally.remove(before);
+            }
+            tally.add(change.after);
+        }
+        tallies.values_mut().for_each(|tally| tally.forget(floor));
+    }
+
+    fn tallies(&self) -> MutexGuard<'_, BTreeMap<String, Tally>> {
+        // A tally is only counters; a half-made change would show in a number, never in a decision.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Compares each CA's certificate with the key beside it, and gives K(root SPKI) as the private key has it.
+///
+/// Without this, whoever founds a mesh could write another mesh's public root into its journal and be taken for it
+/// (docs/protocol/attest-1.md, section 4). `None` before founding.
+///
+/// # Errors
+/// [`CaKeyDiffers`] if a certificate and its key differ or a key can't be read: the coordinator must not start.
+pub fn check_root_key(view: &View, keys: &dyn Keys) -> Result<Option<[u8; 32]>, CaKeyDiffers> {
+    let check = |authority: &Certified| {
+        let key = authority.key();
+        let name = || authority.certificate().common_name().to_owned();
+        let public = keys
+            .public(key.kind, &key.pkcs8)
+            .map_err(|cause| CaKeyDiffers::Unreadable { ca: name(), cause })?;
+        if public != authority.certificate().spki() || public != key.spki {
+            let id = |spki: &[u8]| hex::encode(stoa_attestation::channel::key_id(spki));
+            return Err(CaKeyDiffers::Differs {
+                ca: name(),
+                certificate: id(authority.certificate().spki()),
+                key: id(&public),
+            });
+        }
+        Ok(stoa_attestation::channel::key_id(&public))
+    };
+    view.issuing_authority().map(check).transpose()?;
+    view.root_authority().map(check).transpose()
+}
+
+/// A CA's certificate and private key do not belong together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CaKeyDiffers {
+    /// The public keys differ.
+    #[error(
+        "the certificate of `{ca}` names the key {certificate}, the private key beside it is that of {key} (SHA-256 of the SPKIs)"
+    )]
+    Differs {
+        /// The CA.
+        ca: String,
+        /// SHA-256 of the SPKI in the certificate, lower-case hex.
+        certificate: String,
+        /// SHA-256 of the SPKI of the private key, lower-case hex.
+        key: String,
+    },
+    /// The private key can't be read.
+    #[error("the private key of `{ca}` can't be read")]
+    Unreadable {
+        /// The CA.
+        ca: String,
+        /// What the crypto library said.
+        #[source]
+        cause: KeyError,
+    },
+}
+
+impl Explain for CaKeyDiffers {
+    fn code(&self) -> &'static str {
+        "ca-key-differs"
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some("restore the data folder from a backup; whoever wrote this one does not hold that CA's key".to_owned())
+    }
+}
