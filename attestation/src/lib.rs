@@ -1,1 +1,41 @@
-//! attestation
+//! Evidence formats and their verification: is this evidence genuine, and what does it say?
+//!
+//! [`Evidence::parse`] reads, [`Evidence::verify`] judges and gives [`Verified`]`<`[`Claims`]`>`, [`policy::appraise`]
+//! decides whether that is acceptable. Trust, time and memory are arguments; docs/protocol/dcap.md has the checks.
+//! Must not live here: I/O, clocks, random numbers, threads, a choice of crypto backend.
+
+pub mod channel;
+pub mod lp;
+pub mod policy;
+
+mod claims;
+mod collateral;
+mod crl;
+mod dates;
+mod evidence;
+mod invalid;
+mod pck;
+mod pem;
+mod qe_identity;
+mod quote;
+mod sgx;
+mod tcb;
+mod tcb_info;
+mod tdx;
+mod trust;
+mod verify;
+mod x509;
+
+pub use claims::{Claims, Dates};
+pub use collateral::{COLLATERAL_LEN_MAX, Collateral, UnverifiedCollateral};
+pub use dates::{Utc, Window};
+pub use evidence::{EVIDENCE_LEN_MAX, Evidence, Kind, UnverifiedPlatform};
+pub use invalid::{Chain, CrlName, Dated, Invalid, Role, TcbPart};
+pub use pck::Platform;
+pub use policy::{Reference, ReferenceValue, SgxReference, TcbPolicy, TdxReference};
+pub use quote::Body;
+pub use sgx::{SgxAttributes, SgxBody};
+pub use tcb::{ComponentStatus, Tcb, TcbStatus, UnknownTcbStatus};
+pub use tdx::{Td15, Td15Ex, TdAttributes, TdxBody};
+pub use trust::{Anchor, NoMemo, SignatureMemo, Trust};
+pub use verify::{Expected, Verified};

@@ -1,5 +1,361 @@
-//! Codes of the room `attestation`.
+//! Codes of the room `attestation`: why evidence is not genuine, and why genuine evidence is not acceptable.
 
 use crate::Code;
 
-pub(crate) const CODES: &[Code] = &[];
+pub(crate) const CODES: &[Code] = &[
+    Code {
+        code: "evidence-too-large",
+        meaning: "Evidence, collateral or a trust anchor is longer than its limit.",
+        remedy: "Send what the hardware and the vendor made, unchanged; evidence is at most 64 KiB, collateral 1 MiB, an anchor 16 KiB.",
+    },
+    Code {
+        code: "expected-report-data-zero",
+        meaning: "The caller expects all-zero report data, which binds the evidence to nothing.",
+        remedy: "Compute the report data from the session, as docs/protocol/attest-1.md says; for a file looked at by hand give the 64 bytes explicitly.",
+    },
+    Code {
+        code: "signature-algorithm-missing",
+        meaning: "No algorithm for ECDSA P-256 with SHA-256 was passed to the verifier.",
+        remedy: "Pass one, for example webpki's ECDSA_P256_SHA256.",
+    },
+    Code {
+        code: "evidence-kind-unsupported",
+        meaning: "Evidence of this kind can't be verified by this version.",
+        remedy: "Use SGX or TDX evidence, or a version of Stoa that knows the kind.",
+    },
+    Code {
+        code: "evidence-kind-differs",
+        meaning: "The evidence is of another kind than the one announced.",
+        remedy: "Announce the kind that the evidence is; see which device made it.",
+    },
+    Code {
+        code: "openenclave-header-invalid",
+        meaning: "The 16-byte OpenEnclave header before the quote has another version, type or length than it must have.",
+        remedy: "Send version 1, type 2 and the exact length of the quote, with nothing behind it.",
+    },
+    Code {
+        code: "evidence-malformed",
+        meaning: "A field or length of the quote is not as the format says.",
+        remedy: "Take the quote again and hand it on byte for byte; if it comes from hardware, report it with the exact cause.",
+    },
+    Code {
+        code: "quote-version-unsupported",
+        meaning: "The quote has a version other than 3, 4 or 5.",
+        remedy: "Update the quoting software on the platform.",
+    },
+    Code {
+        code: "attestation-key-type-unsupported",
+        meaning: "The quote is signed by a key that is not ECDSA P-256.",
+        remedy: "Choose ECDSA P-256 in the platform's quote configuration.",
+    },
+    Code {
+        code: "tee-type-unsupported",
+        meaning: "The quote names a TEE that is neither SGX nor TDX, or one that does not go with its version.",
+        remedy: "Take the evidence from the TEE's own device; a version 3 quote is always SGX.",
+    },
+    Code {
+        code: "qe-vendor-unknown",
+        meaning: "The quoting enclave is not Intel's.",
+        remedy: "Use Intel's quoting enclave; no other is supported.",
+    },
+    Code {
+        code: "quote-body-unsupported",
+        meaning: "A version 5 quote has a body of a type that is not known for its TEE.",
+        remedy: "Use a version of Stoa that knows this report, or an older quoting library.",
+    },
+    Code {
+        code: "certification-data-unsupported",
+        meaning: "The quote does not carry its PCK certificate chain (type 5), or not where it belongs.",
+        remedy: "Configure the platform's quote provider to embed the PCK certificate chain, as PCCS and Azure's provider do.",
+    },
+    Code {
+        code: "collateral-malformed",
+        meaning: "The collateral's JSON, or a hex member of it, can't be read.",
+        remedy: "Fetch the collateral again; its members are those of sgx_ql_qve_collateral_t.",
+    },
+    Code {
+        code: "chain-malformed",
+        meaning: "A certificate chain is not a sequence of PEM certificates and nothing else.",
+        remedy: "Fetch the collateral or take the quote again; remove text around the certificates.",
+    },
+    Code {
+        code: "chain-incomplete",
+        meaning: "A certificate chain has more or fewer certificates than its place wants.",
+        remedy: "Give the chain of a quote as PCK certificate, PCK CA, root; an issuer chain as signer, root; an anchor as one certificate.",
+    },
+    Code {
+        code: "certificate-malformed",
+        meaning: "A certificate can't be read, or has parts that are not understood.",
+        remedy: "Fetch the collateral or take the quote again; if the vendor changed its certificates, update Stoa.",
+    },
+    Code {
+        code: "certificate-profile-differs",
+        meaning: "A certificate is not what its place in the chain wants: name, issuer, key usage, CA flag.",
+        remedy: "Check which certificates the chain has and in which order; the profile is in docs/protocol/dcap.md, section 3.",
+    },
+    Code {
+        code: "root-untrusted",
+        meaning: "A chain ends in a root that is no trust anchor here.",
+        remedy: "If this is a synthetic TEE, give its root with --insecure-trust-root; otherwise refuse the evidence: somebody imitates the vendor.",
+    },
+    Code {
+        code: "collateral-anchor-differs",
+        meaning: "The collateral was verified under another root than the ones that are trusted for this evidence.",
+        remedy: "Use the same trust anchors for collateral and evidence.",
+    },
+    Code {
+        code: "pck-signature-invalid",
+        meaning: "The platform's certificate is not signed by the PCK CA.",
+        remedy: "Refuse the evidence: it was changed, or it is forged.",
+    },
+    Code {
+        code: "pck-ca-signature-invalid",
+        meaning: "The PCK CA is not signed by the root.",
+        remedy: "Refuse the evidence or the collateral: it was changed, or it is forged.",
+    },
+    Code {
+        code: "tcb-signer-signature-invalid",
+        meaning: "The certificate that signs TCB info or QE identity is not signed by the root.",
+        remedy: "Fetch the collateral again, from a source that you trust to deliver it unchanged.",
+    },
+    Code {
+        code: "root-crl-malformed",
+        meaning: "The root's revocation list can't be read, or has parts that are not understood.",
+        remedy: "Fetch the collateral again.",
+    },
+    Code {
+        code: "pck-crl-malformed",
+        meaning: "The PCK CA's revocation list can't be read, or has parts that are not understood.",
+        remedy: "Fetch the collateral again.",
+    },
+    Code {
+        code: "root-crl-issuer-differs",
+        meaning: "The list in the root's place is of another issuer.",
+        remedy: "Fetch the collateral again; root_ca_crl and pck_crl may have been swapped.",
+    },
+    Code {
+        code: "pck-crl-issuer-differs",
+        meaning: "The list in the PCK CA's place is of another issuer.",
+        remedy: "Fetch the collateral again; root_ca_crl and pck_crl may have been swapped.",
+    },
+    Code {
+        code: "root-crl-signature-invalid",
+        meaning: "The root's revocation list is not signed by the root.",
+        remedy: "Refuse the collateral: it was changed. Fetch it again.",
+    },
+    Code {
+        code: "pck-crl-signature-invalid",
+        meaning: "The PCK CA's revocation list is not signed by the PCK CA.",
+        remedy: "Refuse the collateral: it was changed. Fetch it again.",
+    },
+    Code {
+        code: "root-revoked",
+        meaning: "The root revoked itself.",
+        remedy: "Refuse everything under this root, and ask the vendor.",
+    },
+    Code {
+        code: "pck-ca-revoked",
+        meaning: "The root revoked the PCK CA.",
+        remedy: "Refuse every platform under this CA until the vendor issues new certificates; fetch collateral again.",
+    },
+    Code {
+        code: "pck-revoked",
+        meaning: "The vendor revoked this platform: its keys are known to somebody.",
+        remedy: "Take the platform out of service; no policy may accept it.",
+    },
+    Code {
+        code: "tcb-signer-revoked",
+        meaning: "The root revoked the certificate that signs TCB info or QE identity.",
+        remedy: "Fetch the collateral again: the vendor has a new signing certificate.",
+    },
+    Code {
+        code: "tcb-info-signature-invalid",
+        meaning: "The TCB info is not signed by its signer.",
+        remedy: "Refuse the collateral: it was changed. Fetch it again and keep the exact bytes.",
+    },
+    Code {
+        code: "tcb-info-malformed",
+        meaning: "The signed TCB info is not what the format says, or says one thing twice.",
+        remedy: "Fetch the collateral again; if the vendor changed the format, update Stoa.",
+    },
+    Code {
+        code: "tcb-info-version-unsupported",
+        meaning: "The TCB info is not of version 3.",
+        remedy: "Fetch the collateral from PCS API v4, or update the PCCS: version 2 came from API v3.",
+    },
+    Code {
+        code: "tcb-status-unknown",
+        meaning: "A TCB level has a status that is not known in that place.",
+        remedy: "Update Stoa if the vendor has a new status.",
+    },
+    Code {
+        code: "qe-identity-signature-invalid",
+        meaning: "The QE identity is not signed by its signer.",
+        remedy: "Refuse the collateral: it was changed. Fetch it again and keep the exact bytes.",
+    },
+    Code {
+        code: "qe-identity-malformed",
+        meaning: "The signed QE identity is not what the format says, or says one thing twice.",
+        remedy: "Fetch the collateral again; if the vendor changed the format, update Stoa.",
+    },
+    Code {
+        code: "qe-identity-tee-differs",
+        meaning: "The QE identity is for the other TEE, or of an unknown version.",
+        remedy: "Fetch the QE identity of the same TEE as the TCB info (sgx or tdx in the path).",
+    },
+    Code {
+        code: "collateral-tee-differs",
+        meaning: "The collateral is for the other TEE.",
+        remedy: "Fetch collateral for the evidence's TEE (sgx or tdx in the path).",
+    },
+    Code {
+        code: "pck-crl-other-ca",
+        meaning: "The revocation list is of the other PCK CA, so it says nothing about this platform.",
+        remedy: "Fetch the PCK CRL with ca=platform or ca=processor, as the quote's chain says.",
+    },
+    Code {
+        code: "pck-extension-malformed",
+        meaning: "The SGX extension of the platform's certificate is not as the vendor's profile says.",
+        remedy: "Refuse the evidence; if the certificate is the vendor's, report it with the exact cause.",
+    },
+    Code {
+        code: "fmspc-differs",
+        meaning: "The TCB info is for another family of platforms.",
+        remedy: "Fetch the TCB info for the FMSPC in the platform's certificate.",
+    },
+    Code {
+        code: "pce-id-differs",
+        meaning: "The TCB info is for another provisioning enclave.",
+        remedy: "Fetch the TCB info for the platform's PCE id.",
+    },
+    Code {
+        code: "qe-report-signature-invalid",
+        meaning: "The quoting enclave's report is not signed by the platform's certificate.",
+        remedy: "Refuse the evidence: it was changed, or it is forged.",
+    },
+    Code {
+        code: "qe-report-data-differs",
+        meaning: "The quoting enclave vouches for another attestation key than the quote's.",
+        remedy: "Refuse the evidence: it was changed, or it is forged.",
+    },
+    Code {
+        code: "quote-signature-invalid",
+        meaning: "The quote is not signed by its attestation key.",
+        remedy: "Refuse the evidence: it was changed, or it is forged.",
+    },
+    Code {
+        code: "binding-differs",
+        meaning: "The evidence is genuine but bound to something else: another session, key, nonce or purpose.",
+        remedy: "Take new evidence for this session; if it keeps happening, somebody replays or relays evidence.",
+    },
+    Code {
+        code: "qe-differs",
+        meaning: "The quoting enclave is not the one that the vendor's QE identity describes.",
+        remedy: "Refuse the evidence; update the platform's quoting enclave if it is an old one of the vendor.",
+    },
+    Code {
+        code: "tdx-module-differs",
+        meaning: "The TDX module is not one that the vendor's TCB info describes.",
+        remedy: "Update the TDX module, or fetch newer TCB info.",
+    },
+    Code {
+        code: "tcb-level-none",
+        meaning: "The platform is older than every TCB level that the vendor lists.",
+        remedy: "Update firmware, microcode and TDX module of the platform; then register it again so that it gets a new PCK certificate.",
+    },
+    Code {
+        code: "tcb-revoked",
+        meaning: "The vendor's status for this platform, TDX module or quoting enclave is Revoked.",
+        remedy: "Update the platform; no policy may accept this status.",
+    },
+    Code {
+        code: "pck-not-yet-valid",
+        meaning: "The platform's certificate begins in the future.",
+        remedy: "Check the clock; if it is right, refuse the evidence.",
+    },
+    Code {
+        code: "pck-ca-not-yet-valid",
+        meaning: "The PCK CA's certificate begins in the future.",
+        remedy: "Check the clock; if it is right, refuse the evidence.",
+    },
+    Code {
+        code: "root-not-yet-valid",
+        meaning: "The trust anchor begins in the future.",
+        remedy: "Check the clock and the file of the anchor.",
+    },
+    Code {
+        code: "pck-expired",
+        meaning: "The platform's certificate has ended.",
+        remedy: "Get a new PCK certificate for the platform from the vendor or PCCS.",
+    },
+    Code {
+        code: "pck-ca-expired",
+        meaning: "The PCK CA's certificate has ended.",
+        remedy: "Get a new PCK certificate chain for the platform from the vendor or PCCS.",
+    },
+    Code {
+        code: "root-expired",
+        meaning: "The trust anchor has ended.",
+        remedy: "Use the vendor's new root; make a new synthetic platform if it is one.",
+    },
+    Code {
+        code: "collateral-not-yet-valid",
+        meaning: "A part of the collateral begins in the future; no grace accepts that.",
+        remedy: "Check the clock; if it is right, fetch the collateral again.",
+    },
+    Code {
+        code: "measurement-differs",
+        meaning: "The code that runs is none of the reference values.",
+        remedy: "Compare the measurement in the message with the one that you built; update the reference only if you know why it changed.",
+    },
+    Code {
+        code: "debug-not-accepted",
+        meaning: "The DEBUG attribute is not as the policy wants.",
+        remedy: "Build and start the program for production; set debug in the policy only where the host may read all its memory.",
+    },
+    Code {
+        code: "tcb-not-accepted",
+        meaning: "The platform's TCB status is not among the accepted ones.",
+        remedy: "Update the platform's firmware and microcode, or accept the status if you know what it means.",
+    },
+    Code {
+        code: "advisory-not-accepted",
+        meaning: "A security advisory that is not accepted applies to the platform.",
+        remedy: "Read the advisory; mitigate it in the program and accept it by name, or update the platform.",
+    },
+    Code {
+        code: "td-profiling-not-accepted",
+        meaning: "The host may profile the TD.",
+        remedy: "Start the TD without the profiling attributes, or tolerate profiling in the policy.",
+    },
+    Code {
+        code: "service-td-not-accepted",
+        meaning: "A service TD is bound to the TD, or may be bound later.",
+        remedy: "Start the TD without a service TD, or tolerate it in the policy if you know which one it is.",
+    },
+    Code {
+        code: "td-migratable-not-accepted",
+        meaning: "The TD may be migrated to another platform.",
+        remedy: "Start the TD without the MIGRATABLE attribute, or tolerate migration in the policy.",
+    },
+    Code {
+        code: "td-sept-ve-not-accepted",
+        meaning: "The host may inject exceptions into the TD, because SEPT_VE_DISABLE is off.",
+        remedy: "Start the TD with SEPT_VE_DISABLE, as current Linux guests want it, or tolerate it in the policy.",
+    },
+    Code {
+        code: "td-attributes-not-accepted",
+        meaning: "The TD has attribute bits that the specification does not define.",
+        remedy: "Update Stoa if the specification defines them now, or tolerate unknown attributes in the policy.",
+    },
+    Code {
+        code: "platform-not-listed",
+        meaning: "The platform is not on the allow-list.",
+        remedy: "Add its PPID or PIID, as the message shows it, if the machine is yours.",
+    },
+    Code {
+        code: "collateral-expired",
+        meaning: "A part of the collateral has ended, and the policy gives it no more time.",
+        remedy: "Fetch collateral again; see why the refresh fails if this is a server.",
+    },
+];

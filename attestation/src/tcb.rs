@@ -1,0 +1,426 @@
+//! TCB statuses, and what one platform's security versions are worth under a TCB info and a QE identity.
+//!
+//! Source: Intel's QuoteVerificationLibrary, clauses 4.1.2.4.17.1 to .5 (matching), .17.4.1 (TDX module), .17.4.3
+//! (relaunch) and 4.1.2.9.9 (quoting enclave), as its source cites them.
+//! Does not live here: reading the signed JSON (`tcb_info`, `qe_identity`), which status is acceptable (`policy`).
+
+use core::fmt;
+use core::str::FromStr;
+
+use rustls_pki_types::UnixTime;
+
+use crate::invalid::{Invalid, TcbPart};
+use crate::pck::Platform;
+use crate::qe_identity::QeLevel;
+use crate::tcb_info::{ModuleLevel, TcbInfo, TcbLevel};
+use crate::tdx::TdxBody;
+
+/// How current a platform is, in Intel's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TcbStatus {
+    /// Nothing is missing.
+    UpToDate,
+    /// Software inside must defend itself against a known weakness.
+    SwHardeningNeeded,
+    /// The platform's configuration must change.
+    ConfigurationNeeded,
+    /// Both.
+    ConfigurationAndSwHardeningNeeded,
+    /// An update is missing.
+    OutOfDate,
+    /// An update is missing, and the configuration must change.
+    OutOfDateConfigurationNeeded,
+    /// The module was updated under a TD that was launched before; it would be current if it were launched again.
+    TdRelaunchAdvised,
+    /// The same, and the configuration must change.
+    TdRelaunchAdvisedConfigurationNeeded,
+    /// The keys of such platforms are lost. Never returned by a verification, which refuses instead.
+    Revoked,
+}
+
+impl TcbStatus {
+    const ALL: [(TcbStatus, &'static str); 9] = [
+        (TcbStatus::UpToDate, "UpToDate"),
+        (TcbStatus::SwHardeningNeeded, "SWHardeningNeeded"),
+        (TcbStatus::ConfigurationNeeded, "ConfigurationNeeded"),
+        (
+            TcbStatus::ConfigurationAndSwHardeningNeeded,
+            "ConfigurationAndSWHardeningNeeded",
+        ),
+        (TcbStatus::OutOfDate, "OutOfDate"),
+        (
+            TcbStatus::OutOfDateConfigurationNeeded,
+            "OutOfDateConfigurationNeeded",
+        ),
+        (TcbStatus::TdRelaunchAdvised, "TDRelaunchAdvised"),
+        (
+            TcbStatus::TdRelaunchAdvisedConfigurationNeeded,
+            "TDRelaunchAdvisedConfigurationNeeded",
+        ),
+        (TcbStatus::Revoked, "Revoked"),
+    ];
+
+    fn configuration_needed(self) -> bool {
+        matches!(
+            self,
+            TcbStatus::ConfigurationNeeded
+                | TcbStatus::ConfigurationAndSwHardeningNeeded
+                | TcbStatus::OutOfDateConfigurationNeeded
+                | TcbStatus::TdRelaunchAdvisedConfigurationNeeded
+        )
+    }
+
+    /// This status, pulled down by a component (TDX module or quoting enclave) of the same platform.
+    fn converge(self, component: ComponentStatus) -> Self {
+        match (component, self) {
+            (ComponentStatus::Revoked, _) => TcbStatus::Revoked,
+            (ComponentStatus::UpToDate, status) => status,
+            (ComponentStatus::OutOfDate, TcbStatus::UpToDate | TcbStatus::SwHardeningNeeded) => {
+                TcbStatus::OutOfDate
+            }
+            (
+                ComponentStatus::OutOfDate,
+                TcbStatus::ConfigurationNeeded | TcbStatus::ConfigurationAndSwHardeningNeeded,
+            ) => TcbStatus::OutOfDateConfigurationNeeded,
+            (ComponentStatus::OutOfDate, status) => status,
+        }
+    }
+}
+
+impl fmt::Display for TcbStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Self::ALL
+            .iter()
+            .find(|(status, _)| status == self)
+            .map_or("", |(_, name)| name);
+        f.write_str(name)
+    }
+}
+
+/// No status has that name; Intel's spelling is exact.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no TCB status: use UpToDate, SWHardeningNeeded, ConfigurationNeeded, ConfigurationAndSWHardeningNeeded, OutOfDate, OutOfDateConfigurationNeeded, TDRelaunchAdvised, TDRelaunchAdvisedConfigurationNeeded or Revoked"
+)]
+pub struct UnknownTcbStatus(pub String);
+
+impl FromStr for TcbStatus {
+    type Err = UnknownTcbStatus;
+
+    fn from_str(text: &str) -> Result<Self, UnknownTcbStatus> {
+        Self::ALL
+            .iter()
+            .find(|(_, name)| *name == text)
+            .map(|(status, _)| *status)
+            .ok_or_else(|| UnknownTcbStatus(text.to_owned()))
+    }
+}
+
+/// The status of a TDX module or of a quoting enclave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ComponentStatus {
+    /// Nothing is missing.
+    UpToDate,
+    /// An update is missing.
+    OutOfDate,
+    /// Its keys are lost.
+    Revoked,
+}
+
+/// What a platform's security versions are worth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tcb {
+    /// Of platform, TDX module and quoting enclave together. Never [`TcbStatus::Revoked`].
+    pub status: TcbStatus,
+    /// Advisories (`INTEL-SA-00615`) of the matched levels: platform, TDX module, quoting enclave, each once.
+    pub advisories: Vec<String>,
+    /// tcbEvaluationDataNumber, the lower one of TCB info and QE identity.
+    pub evaluation_number: u32,
+    /// tcbDate of the oldest matched level.
+    pub tcb_date: UnixTime,
+    /// Of the platform's level alone.
+    pub platform_status: TcbStatus,
+    /// Of the TDX module at launch; `None` with SGX and with module version 0, which the platform's level judges.
+    pub module_status: Option<ComponentStatus>,
+    /// Of the quoting enclave.
+    pub qe_status: ComponentStatus,
+    /// ISVSVN of the quoting enclave.
+    pub qe_isv_svn: u16,
+}
+
+/// Checks 11 (levels) and 12.
+pub(crate) fn evaluate(
+    info: &TcbInfo,
+    platform: &Platform,
+    td: Option<&TdxBody>,
+    qe: (&QeLevel, u16, u32),
+) -> Result<Tcb, Invalid> {
+    let (qe_level, qe_isv_svn, qe_evaluation_number) = qe;
+    let Matched {
+        status,
+        level,
+        module,
+    } = match td {
+        None => match_sgx(info, platform)?,
+        Some(td) => match_tdx(info, platform, td, qe_level.status)?,
+    };
+    let status = status.converge(qe_level.status);
+    if qe_level.status == ComponentStatus::Revoked {
+        return Err(Invalid::TcbRevoked {
+            part: TcbPart::QuotingEnclave,
+        });
+    }
+    let mut advisories: Vec<String> = Vec::new();
+    let module_advisories = module.map_or(&[][..], |module| &module.advisories);
+    for advisory in level
+        .advisories
+        .iter()
+        .chain(module_advisories)
+        .chain(&qe_level.advisories)
+    {
+        if !advisories.contains(advisory) {
+            advisories.push(advisory.clone());
+        }
+    }
+    let dates = [
+        Some(level.date),
+        module.map(|module| module.date),
+        Some(qe_level.date),
+    ];
+    Ok(Tcb {
+        status,
+        advisories,
+        evaluation_number: info.evaluation_number.min(qe_evaluation_number),
+        tcb_date: dates.into_iter().flatten().min().unwrap_or(level.date),
+        platform_status: level.status,
+        module_status: module.map(|module| module.status),
+        qe_status: qe_level.status,
+        qe_isv_svn,
+    })
+}
+
+struct Matched<'a> {
+    status: TcbStatus,
+    level: &'a TcbLevel,
+    module: Option<&'a ModuleLevel>,
+}
+
+fn match_sgx<'a>(info: &'a TcbInfo, platform: &Platform) -> Result<Matched<'a>, Invalid> {
+    let level = platform_level(info, platform, None, TcbPart::Platform)?;
+    Ok(Matched {
+        status: level.status,
+        level,
+        module: None,
+    })
+}
+
+fn match_tdx<'a>(
+    info: &'a TcbInfo,
+    platform: &Platform,
+    td: &TdxBody,
+    qe_status: ComponentStatus,
+) -> Result<Matched<'a>, Invalid> {
+    let level = platform_level(info, platform, Some(&td.tee_tcb_svn), TcbPart::Platform)?;
+    let module = module_level(info, &td.tee_tcb_svn, TcbPart::TdxModule)?;
+    let mut status = level
+        .status
+        .converge(module.map_or(ComponentStatus::UpToDate, |module| module.status));
+    // A TD that was preserved over an update runs on the module of now, so that one must have a level, too.
+    if let Some(v15) = &td.v15 {
+        platform_level(
+            info,
+            platform,
+            Some(&v15.tee_tcb_svn2),
+            TcbPart::CurrentPlatform,
+        )?;
+        module_level(info, &v15.tee_tcb_svn2, TcbPart::CurrentTdxModule)?;
+        status = relaunch(info, platform, status, module, &v15.tee_tcb_svn2, qe_status);
+    }
+    Ok(Matched {
+        status,
+        level,
+        module,
+    })
+}
+
+/// The highest level of which the platform meets every component.
+fn platform_level<'a>(
+    info: &'a TcbInfo,
+    platform: &Platform,
+    tee_tcb_svn: Option<&[u8; 16]>,
+    part: TcbPart,
+) -> Result<&'a TcbLevel, Invalid> {
+    let level = info
+        .levels
+        .iter()
+        .find(|level| {
+            meets_sgx(platform, level) && tee_tcb_svn.is_none_or(|svn| meets_tdx(svn, level))
+        })
+        .ok_or_else(|| Invalid::TcbLevelNone {
+            part,
+            found: describe(&platform.components, platform.pce_svn, tee_tcb_svn),
+            lowest: info.levels.last().map_or("none".to_owned(), |level| {
+                describe(&level.sgx, level.pce_svn, level.tdx.as_ref())
+            }),
+        })?;
+    if level.status == TcbStatus::Revoked {
+        return Err(Invalid::TcbRevoked { part });
+    }
+    Ok(level)
+}
+
+fn meets_sgx(platform: &Platform, level: &TcbLevel) -> bool {
+    platform
+        .components
+        .iter()
+        .zip(&level.sgx)
+        .all(|(have, want)| have >= want)
+        && platform.pce_svn >= level.pce_svn
+}
+
+/// With a module version, components 0 and 1 are judged by the module's identity.
+fn meets_tdx(svn: &[u8; 16], level: &TcbLevel) -> bool {
+    let skip = if svn[1] > 0 { 2 } else { 0 };
+    level.tdx.is_some_and(|want| {
+        svn.iter()
+            .zip(&want)
+            .skip(skip)
+            .all(|(have, want)| have >= want)
+    })
+}
+
+fn describe(sgx: &[u8; 16], pce_svn: u16, tdx: Option<&[u8; 16]>) -> String {
+    let tdx = tdx.map_or(String::new(), |tdx| format!(", TDX {}", hex::encode(tdx)));
+    format!("SGX {}, PCE {pce_svn}{tdx}", hex::encode(sgx))
+}
+
+/// The level of a TDX module; `None` for module version 0, which has no identity of its own.
+fn module_level<'a>(
+    info: &'a TcbInfo,
+    svn: &[u8; 16],
+    part: TcbPart,
+) -> Result<Option<&'a ModuleLevel>, Invalid> {
+    let Some(identity) = info.module_identity(svn)? else {
+        return Ok(None);
+    };
+    let level = identity
+        .levels
+        .iter()
+        .find(|level| svn[0] >= level.isv_svn)
+        .ok_or_else(|| Invalid::TcbLevelNone {
+            part,
+            found: format!("ISVSVN {}", svn[0]),
+            lowest: identity.levels.last().map_or("none".to_owned(), |level| {
+                format!("ISVSVN {}", level.isv_svn)
+            }),
+        })?;
+    if level.status == ComponentStatus::Revoked {
+        return Err(Invalid::TcbRevoked { part });
+    }
+    Ok(Some(level))
+}
+
+/// Clause 4.1.2.4.17.4.3: out of date only because the module was old at launch, and the module of now is the newest.
+fn relaunch(
+    info: &TcbInfo,
+    platform: &Platform,
+    status: TcbStatus,
+    module: Option<&ModuleLevel>,
+    current_svn: &[u8; 16],
+    qe_status: ComponentStatus,
+) -> TcbStatus {
+    let out_of_date = matches!(
+        status,
+        TcbStatus::OutOfDate | TcbStatus::OutOfDateConfigurationNeeded
+    );
+    let module_out_of_date =
+        module.is_some_and(|module| module.status == ComponentStatus::OutOfDate);
+    let sgx_status = info
+        .levels
+        .iter()
+        .find(|level| meets_sgx(platform, level))
+        .map(|level| level.status);
+    let (Some(sgx_status), true) = (
+        sgx_status.filter(|status| {
+            matches!(
+                status,
+                TcbStatus::UpToDate
+                    | TcbStatus::SwHardeningNeeded
+                    | TcbStatus::ConfigurationNeeded
+                    | TcbStatus::ConfigurationAndSwHardeningNeeded
+            )
+        }),
+        out_of_date && module_out_of_date && qe_status == ComponentStatus::UpToDate,
+    ) else {
+        return status;
+    };
+    if !is_latest(info, current_svn) {
+        return status;
+    }
+    if sgx_status.configuration_needed() || status.configuration_needed() {
+        TcbStatus::TdRelaunchAdvisedConfigurationNeeded
+    } else {
+        TcbStatus::TdRelaunchAdvised
+    }
+}
+
+/// Whether the module of now, and its microcode, are those of the newest level.
+fn is_latest(info: &TcbInfo, svn: &[u8; 16]) -> bool {
+    let Some(latest) = info.levels.first().and_then(|level| level.tdx) else {
+        return false;
+    };
+    let module = match info.module_identity(svn) {
+        Ok(None) => Some(latest[0]),
+        Ok(Some(identity)) => identity.levels.first().map(|level| level.isv_svn),
+        Err(_) => None,
+    };
+    module.is_some_and(|module| svn[0] >= module) && svn[2] >= latest[2]
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn statuses_have_intels_spelling_both_ways() {
+        for (status, name) in TcbStatus::ALL {
+            assert_eq!(status.to_string(), name);
+            assert_eq!(name.parse::<TcbStatus>().unwrap(), status);
+        }
+        for name in ["uptodate", "UpToDate ", "SwHardeningNeeded", ""] {
+            assert!(name.parse::<TcbStatus>().is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_component_only_ever_pulls_a_status_down() {
+        use TcbStatus::{
+            ConfigurationAndSwHardeningNeeded, ConfigurationNeeded, OutOfDate,
+            OutOfDateConfigurationNeeded, SwHardeningNeeded, UpToDate,
+        };
+        for (status, _) in TcbStatus::ALL {
+            assert_eq!(status.converge(ComponentStatus::UpToDate), status);
+            assert_eq!(
+                status.converge(ComponentStatus::Revoked),
+                TcbStatus::Revoked
+            );
+        }
+        for (status, with_old_component) in [
+            (UpToDate, OutOfDate),
+            (SwHardeningNeeded, OutOfDate),
+            (ConfigurationNeeded, OutOfDateConfigurationNeeded),
+            (
+                ConfigurationAndSwHardeningNeeded,
+                OutOfDateConfigurationNeeded,
+            ),
+            (OutOfDate, OutOfDate),
+            (OutOfDateConfigurationNeeded, OutOfDateConfigurationNeeded),
+        ] {
+            assert_eq!(
+                status.converge(ComponentStatus::OutOfDate),
+                with_old_component
+            );
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! The one door from evidence to [`Claims`].
+//!
+//! Source: docs/protocol/dcap.md, whose numbers stand at the checks; Intel's QuoteVerificationLibrary for their meaning.
+//! Tampering is named before dates: everything that no date can heal comes first.
+//! Does not live here: whether the claims are acceptable (`policy`).
+
+use core::ops::Deref;
+
+use rustls_pki_types::UnixTime;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::claims::{Claims, Dates};
+use crate::collateral::{Collateral, chain, check_pck_ca, check_same_anchor};
+use crate::evidence::Evidence;
+use crate::invalid::{Chain, Invalid, Role};
+use crate::pck::Platform;
+use crate::quote::{Body, Quote};
+use crate::sgx::SgxBody;
+use crate::tcb;
+use crate::trust::{Key, Signatures, Trust};
+use crate::x509::Certificate;
+
+/// What every PCK certificate of the vendor is called.
+const PCK_PHRASE: &str = "SGX PCK Certificate";
+
+/// Checked: by [`Evidence::verify`] or [`crate::UnverifiedCollateral::verify`], the only places that can make one.
+///
+/// The field is private and there is no test constructor: tests make real evidence with the synthetic TEE.
+#[derive(Debug)]
+pub struct Verified<T>(T);
+
+impl<T> Verified<T> {
+    pub(crate) fn new(checked: T) -> Self {
+        Self(checked)
+    }
+}
+
+impl<T> Deref for Verified<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl Clone for Verified<Claims> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// The report data that the caller wants to see, 64 bytes: what the evidence must be bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expected([u8; 64]);
+
+impl Expected {
+    /// What a protocol computed.
+    ///
+    /// # Errors
+    /// [`Invalid::ExpectedZero`]: 64 zero bytes bind nothing.
+    pub fn bound(report_data: [u8; 64]) -> Result<Self, Invalid> {
+        if report_data == [0; 64] {
+            return Err(Invalid::ExpectedZero);
+        }
+        Ok(Self(report_data))
+    }
+
+    /// What somebody typed, zeros included: for files of evidence that are looked at by hand, and for tests.
+    #[must_use]
+    pub fn as_given(report_data: [u8; 64]) -> Self {
+        Self(report_data)
+    }
+
+    /// The 64 bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8; 64] {
+        &self.0
+    }
+}
+
+impl Evidence {
+    /// Verifies the evidence: its own signatures and chain, that it is bound to `expected`, and what the vendor says of
+    /// such a platform. Consumes it, so that nobody can read an unverified field later.
+    ///
+    /// `now` judges dates: what is not yet valid is refused, and so is an expired certificate of the evidence itself.
+    /// Collateral that has expired is data, in [`Claims::dates`]; [`crate::policy::appraise`] refuses it by default.
+    ///
+    /// # Errors
+    /// The first check of docs/protocol/dcap.md, section 3, that fails.
+    pub fn verify(
+        self,
+        expected: &Expected,
+        trust: &Trust<'_>,
+        collateral: &Verified<Collateral>,
+        now: UnixTime,
+    ) -> Result<Verified<Claims>, Invalid> {
+        let kind = self.kind();
+        let quote = self.quote;
+        let mut signatures = Signatures::new(trust)?;
+
+        check_anchor(trust, collateral)?;
+        if collateral.kind() != kind {
+            return Err(Invalid::CollateralTee {
+                wanted: kind,
+                found: collateral.kind(),
+            });
+        }
+        let pck = check_pck_chain(&quote, trust, collateral, &mut signatures)?;
+        check_qe_report(&quote, &pck.leaf, &mut signatures)?;
+        check_quote_signature(&quote, &mut signatures)?;
+        check_binding(&quote, expected)?;
+        check_platform(&pck.platform, collateral)?;
+
+        let qe = SgxBody::parse("QE report", &quote.qe_report)?;
+        let qe_level = collateral.qe_identity.check(&qe)?;
+        let td = match &quote.body {
+            Body::Sgx(_) => None,
+            Body::Tdx(td) => Some(td.as_ref()),
+        };
+        if let Some(td) = td {
+            collateral.tcb_info.check_module(td)?;
+        }
+        let qe_tcb = (
+            qe_level,
+            qe.isv_svn,
+            collateral.qe_identity.evaluation_number,
+        );
+        let tcb = tcb::evaluate(&collateral.tcb_info, &pck.platform, td, qe_tcb)?;
+
+        let dates = check_dates(&pck, collateral, now)?;
+        signatures.remember();
+        Ok(Verified(Claims {
+            kind,
+            quote_version: quote.version,
+            report_data: *quote.body.report_data(),
+            body: quote.body,
+            tcb,
+            platform: pck.platform,
+            dates,
+            anchor: collateral.anchor_sha256(),
+        }))
+    }
+}
+
+/// Check 2: the caller trusts the anchor under which the collateral was verified.
+fn check_anchor(trust: &Trust<'_>, collateral: &Collateral) -> Result<(), Invalid> {
+    if trust
+        .anchors
+        .iter()
+        .any(|anchor| anchor.certificate == collateral.anchor)
+    {
+        return Ok(());
+    }
+    Err(Invalid::CollateralAnchor {
+        found: hex::encode(collateral.anchor_sha256()),
+        anchors: trust.describe(),
+    })
+}
+
+struct PckChain {
+    ca: Certificate,
+    leaf: Certificate,
+    platform: Platform,
+}
+
+/// Checks 6 and 7: root, PCK CA and PCK certificate of the quote, link by link.
+fn check_pck_chain(
+    quote: &Quote,
+    trust: &Trust<'_>,
+    collateral: &Collateral,
+    signatures: &mut Signatures<'_>,
+) -> Result<PckChain, Invalid> {
+    let roles = [Role::Pck, Role::PckCa, Role::Root];
+    let [leaf, ca, root] = chain(Chain::Quote, &quote.certificates, roles)?;
+    check_same_anchor(trust, Chain::Quote, &root, &collateral.anchor)?;
+
+    let ca_kind = check_pck_ca(&ca, &collateral.anchor, signatures)?;
+    collateral.root_crl.check_not_revoked(&ca)?;
+    let of_crl = &collateral.pck_ca;
+    if (&ca.subject, &ca.key) != (&of_crl.subject, &of_crl.key) {
+        return Err(Invalid::PckCrlOfOtherCa {
+            wanted: name_and_key(&ca),
+            found: name_and_key(of_crl),
+        });
+    }
+
+    leaf.check_common_name(PCK_PHRASE)?;
+    leaf.check_is_leaf()?;
+    leaf.check_issued_by(&ca, signatures)?;
+    collateral.pck_crl.check_not_revoked(&leaf)?;
+    let platform = Platform::parse(ca_kind, &leaf)?;
+    Ok(PckChain { ca, leaf, platform })
+}
+
+fn name_and_key(certificate: &Certificate) -> String {
+    let key = certificate
+        .subject_key_id
+        .as_deref()
+        .map_or("without id".to_owned(), hex::encode);
+    format!("`{}` with key {key}", certificate.common_name)
+}
+
+/// Check 9, first half: the quoting enclave ran on this platform and made this attestation key.
+fn check_qe_report(
+    quote: &Quote,
+    pck: &Certificate,
+    signatures: &mut Signatures<'_>,
+) -> Result<(), Invalid> {
+    if !signatures.check_raw(&pck.key, &quote.qe_report, &quote.qe_report_signature) {
+        return Err(Invalid::QeReportSignature);
+    }
+    let mut wanted = [0; 64];
+    let hash = Sha256::new()
+        .chain_update(quote.attestation_key)
+        .chain_update(&quote.qe_auth_data)
+        .finalize();
+    wanted[..32].copy_from_slice(&hash);
+    // REPORTDATA is the last field of a report.
+    let (_, found) = quote
+        .qe_report
+        .split_at(quote.qe_report.len() - wanted.len());
+    if found != wanted {
+        return Err(Invalid::QeReportData {
+            wanted: hex::encode(wanted),
+            found: hex::encode(found),
+        });
+    }
+    Ok(())
+}
+
+/// Check 10, first half: the attestation key signed header and body.
+fn check_quote_signature(quote: &Quote, signatures: &mut Signatures<'_>) -> Result<(), Invalid> {
+    let key = Key::from_coordinates(&quote.attestation_key);
+    if signatures.check_raw(&key, &quote.signed, &quote.signature) {
+        return Ok(());
+    }
+    Err(Invalid::QuoteSignature)
+}
+
+/// Check 10, second half: the evidence is about what the caller asked for.
+fn check_binding(quote: &Quote, expected: &Expected) -> Result<(), Invalid> {
+    let found = quote.body.report_data();
+    if bool::from(found.ct_eq(expected.bytes())) {
+        return Ok(());
+    }
+    Err(Invalid::ReportDataDiffers {
+        wanted: hex::encode(expected.bytes()),
+        found: hex::encode(found),
+    })
+}
+
+/// Check 8: the TCB info is for platforms of this kind.
+fn check_platform(platform: &Platform, collateral: &Collateral) -> Result<(), Invalid> {
+    let info = &collateral.tcb_info;
+    if platform.fmspc != info.fmspc {
+        return Err(Invalid::FmspcDiffers {
+            wanted: hex::encode(platform.fmspc),
+            found: hex::encode(info.fmspc),
+        });
+    }
+    if platform.pceid != info.pceid {
+        return Err(Invalid::PceIdDiffers {
+            wanted: hex::encode(platform.pceid),
+            found: hex::encode(info.pceid),
+        });
+    }
+    Ok(())
+}
+
+/// Check 13: the evidence's own certificates hold now, and no part of the collateral is from the future.
+fn check_dates(pck: &PckChain, collateral: &Collateral, now: UnixTime) -> Result<Dates, Invalid> {
+    let own = [&pck.leaf, &pck.ca, &collateral.anchor];
+    for certificate in own {
+        let (role, window) = (certificate.role, certificate.window);
+        if window.begins_after(now) {
+            return Err(Invalid::CertificateNotYetValid {
+                role,
+                from: window.from,
+                now,
+            });
+        }
+        if window.ended_before(now) {
+            return Err(Invalid::CertificateExpired {
+                role,
+                until: window.until,
+                now,
+            });
+        }
+    }
+    let objects = collateral.windows();
+    if let Some((object, window)) = objects.iter().find(|(_, window)| window.begins_after(now)) {
+        return Err(Invalid::CollateralNotYetValid {
+            object: *object,
+            from: window.from,
+            now,
+        });
+    }
+    Ok(Dates {
+        objects,
+        evidence_until: own
+            .iter()
+            .map(|certificate| certificate.window.until)
+            .min()
+            .unwrap_or(collateral.anchor.window.until),
+    })
+}
