@@ -383,7 +383,7 @@ fn render(
         parameter.render(values).map_err(|error| Refusal::Template {
             marble: marble.to_owned(),
             parameter: format!("{place}.{name}"),
-            error,
+            error: Box::new(error),
         })
     };
     let mut files = BTreeMap::new();
@@ -548,7 +548,7 @@ pub(crate) fn dry_run(manifest: &Manifest) -> Result<(), Refusal> {
                 .map_err(|error| Refusal::Template {
                     marble: marble.clone(),
                     parameter: format!("{place}.{name}"),
-                    error,
+                    error: Box::new(error),
                 })?;
         }
     }

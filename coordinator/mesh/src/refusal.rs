@@ -124,7 +124,7 @@ pub enum Refusal {
         parameter: String,
         /// The template's own cause.
         #[source]
-        error: TemplateError,
+        error: Box<TemplateError>,
     },
     /// The parameters are larger than a provision may be.
     #[error(
