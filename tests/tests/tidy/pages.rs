@@ -196,6 +196,35 @@ fn links_in_pages_lead_somewhere() {
     );
 }
 
+/// Pages under docs/ that a text names and that do not exist.
+fn unwritten(_: &str, text: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        for (at, _) in line.match_indices("docs/") {
+            let end = line[at..]
+                .find(|c: char| !c.is_ascii_alphanumeric() && !"/._-".contains(c))
+                .map_or(line.len(), |end| at + end);
+            let page = &line[at..end];
+            if let Some(page) = page.strip_suffix(".md").map(|_| page)
+                && !exists(page)
+                && !PAGES_OF_RUNS.contains(&page)
+            {
+                faults.push(format!("{number}: `{page}` does not exist"));
+            }
+        }
+    }
+    faults
+}
+
+/// Written by a task when it first has something to say.
+const PAGES_OF_RUNS: [&str; 1] = ["docs/reference/test-runs.md"];
+
+#[test]
+fn pages_that_sources_and_pages_name_exist() {
+    let own = |file: &&File| file.path != "tests/tests/tidy/pages.rs";
+    tree::hold(unwritten, FILES.iter().filter(own));
+}
+
 /// Paths and tidy tests that the architecture page names in backticks and that do not exist.
 fn untrue(_: &str, text: &str) -> Vec<String> {
     let mut faults = Vec::new();
@@ -293,6 +322,10 @@ fn planted_dead_links_and_untrue_names_are_found() {
             "[a](../Cargo.toml) [b](reference/limits.md#tls)"
         )
         .is_empty()
+    );
+    assert_eq!(
+        unwritten("x.rs", "//! see docs/no-such.md, docs/promises.md").len(),
+        1
     );
     assert_eq!(
         untrue(
