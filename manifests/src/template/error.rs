@@ -1,0 +1,142 @@
+//! What is wrong with a template, when it is parsed and when it is rendered.
+
+use stoa_explain::Explain;
+
+use super::Generation;
+use crate::limits::{PRINTF_WIDTH_MAX, TEMPLATE_DEPTH_MAX, TEMPLATE_OUTPUT_BYTES_MAX};
+
+/// Why a template was refused, or could not be rendered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line} of the template: {cause}")]
+pub struct TemplateError {
+    /// The line, from 1, on which the action in question begins.
+    pub line: usize,
+    /// What is wrong there.
+    pub cause: TemplateCause,
+}
+
+impl TemplateError {
+    /// The error at an offset of the source.
+    pub(super) fn at(source: &[u8], offset: usize, cause: TemplateCause) -> Self {
+        let before = &source[..offset.min(source.len())];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        Self { line, cause }
+    }
+}
+
+/// What is wrong with a template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TemplateCause {
+    /// Not what Go's grammar allows.
+    #[error("{0}")]
+    Syntax(String),
+    /// An action holds bytes that are not UTF-8.
+    #[error("the action is not UTF-8")]
+    NotText,
+    /// Go's templates have it, this evaluator does not yet.
+    #[error("{0} is not served yet")]
+    NotServed(String),
+    /// No function of that name.
+    #[error("there is no function `{name}`")]
+    UnknownFunction {
+        /// The name as written.
+        name: String,
+        /// "did you mean ..", if something is near.
+        remedy: Option<String>,
+    },
+    /// A function of the other place: `string` in a file, `raw` in a variable.
+    #[error("the function `{name}` works in {place} only")]
+    FunctionElsewhere {
+        /// The function.
+        name: &'static str,
+        /// Where it works: `Env` or `Files`.
+        place: &'static str,
+    },
+    /// No such field.
+    #[error("`{of}` has no field `{name}`")]
+    UnknownField {
+        /// What was asked.
+        of: String,
+        /// The field.
+        name: String,
+        /// "did you mean ..", if something is near.
+        remedy: Option<String>,
+    },
+    /// The manifest has no such secret.
+    #[error("names the secret `{name}`, which Secrets does not have")]
+    UnknownSecret {
+        /// The name.
+        name: String,
+        /// Of the secrets in force, or of those before the last update.
+        generation: Generation,
+    },
+    /// A secret is named by something that is only known at run time, or all secrets are used at once.
+    #[error("uses `.Secrets` as a whole or by a name that is not written out")]
+    NotOneSecret,
+    /// Arguments after something that is no function.
+    #[error("{0} is no function and takes no arguments")]
+    NotAFunction(String),
+    /// A function with the wrong number or sort of arguments.
+    #[error("`{function}` takes {wanted}, got {got}")]
+    Arguments {
+        /// The function.
+        function: &'static str,
+        /// What it takes.
+        wanted: &'static str,
+        /// What it was given; never a value.
+        got: String,
+    },
+    /// Something that has no text of its own.
+    #[error("{0} can't be written out as it is")]
+    NotPrintable(String),
+    /// A verb of `printf` that does not fit.
+    #[error("printf: {0}")]
+    Printf(String),
+    /// A value that is empty, as the private key of something that has none.
+    #[error("`{0}` is empty")]
+    Empty(String),
+    /// Parentheses too deep.
+    #[error("more than {TEMPLATE_DEPTH_MAX} parentheses inside each other")]
+    TooDeep,
+    /// The result is too large.
+    #[error("the result has more than {TEMPLATE_OUTPUT_BYTES_MAX} bytes")]
+    TooLarge,
+    /// The value of an environment variable holds a NUL byte.
+    #[error("the value has a NUL byte, which an environment variable can't hold")]
+    NulByte,
+}
+
+impl Explain for TemplateError {
+    fn code(&self) -> &'static str {
+        "template-not-rendered"
+    }
+
+    fn remedy(&self) -> Option<String> {
+        use TemplateCause as Cause;
+        match &self.cause {
+            Cause::UnknownFunction { remedy, .. } | Cause::UnknownField { remedy, .. } => {
+                remedy.clone()
+            }
+            Cause::NotServed(_) => {
+                Some("write it without; nothing in a template is silently left out".into())
+            }
+            Cause::FunctionElsewhere { .. } => {
+                Some("use `hex` or `base64`, or another place for this value".into())
+            }
+            Cause::NotOneSecret => {
+                Some("name one secret: `.Secrets.name` or `index .Secrets \"name\"`".into())
+            }
+            Cause::UnknownSecret { .. } => Some("add it to Secrets or name another".into()),
+            Cause::NotPrintable(_) => Some("use `hex`, `base64` or `pem` on it".into()),
+            Cause::Printf(_) => Some(format!(
+                "use %s %v %d %x %X %t %% with a width of at most {PRINTF_WIDTH_MAX}, one argument each"
+            )),
+            Cause::Empty(_) => {
+                Some("use a field that this secret has: .Cert, .Private or .Public".into())
+            }
+            Cause::NulByte => Some("put it through `hex` or `base64`, or into a file".into()),
+            _ => Some("see the grammar in docs/reference/templates.md".into()),
+        }
+    }
+}
