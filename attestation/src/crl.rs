@@ -56,6 +56,10 @@ impl Crl {
                 found: common_name(list.issuer()).map_err(malformed)?,
             });
         }
+        let signature = whole_bytes(&list.signature_value).map_err(malformed)?;
+        if !signatures.check(&issuer.key, list.tbs_cert_list.as_ref(), &signature) {
+            return Err(Invalid::CrlSignature { crl: name });
+        }
         if issuer.subject_key_id.as_deref() != Some(&extensions.authority_key_id) {
             return Err(Invalid::CrlIssuer {
                 crl: name,
@@ -68,10 +72,6 @@ impl Crl {
                 ),
                 found: format!("key {}", hex::encode(&extensions.authority_key_id)),
             });
-        }
-        let signature = whole_bytes(&list.signature_value).map_err(malformed)?;
-        if !signatures.check(&issuer.key, list.tbs_cert_list.as_ref(), &signature) {
-            return Err(Invalid::CrlSignature { crl: name });
         }
         let until = list
             .next_update()

@@ -300,8 +300,8 @@ impl Explain for Refusal {
 /// Holds genuine claims against reference values and a policy. Any of the references may fit.
 ///
 /// # Errors
-/// The first rule that refuses, in this order: measurement, debug, TD attributes, TCB status, advisories, platforms,
-/// freshness.
+/// The first rule that refuses, in this order: measurement, debug, TD attributes, freshness, TCB status, advisories,
+/// platforms.
 pub fn appraise(
     claims: &Verified<Claims>,
     references: &[ReferenceValue],
@@ -313,9 +313,10 @@ pub fn appraise(
     if let Body::Tdx(td) = &claims.body {
         check_td(td, policy)?;
     }
+    // Before the status: expired collateral does not know today's.
+    check_freshness(claims, policy, now)?;
     check_tcb(claims, policy)?;
-    check_platforms(claims, policy)?;
-    check_freshness(claims, policy, now)
+    check_platforms(claims, policy)
 }
 
 fn check_measurement(

@@ -1,0 +1,145 @@
+//! Reads vectors (tests/vectors/README.md) and runs the verifier on them. Shared by the test binaries of this folder.
+
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustls_pki_types::{SignatureVerificationAlgorithm, UnixTime};
+use serde_json::Value;
+use stoa_attestation::{
+    Anchor, Claims, Collateral, Evidence, Expected, Invalid, Kind, NoMemo, SignatureMemo, Trust,
+    Verified,
+};
+
+/// What the server passes, too.
+pub static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = webpki::ALL_VERIFICATION_ALGS;
+
+/// The groups of vectors with DCAP evidence.
+pub const GROUPS: [&str; 6] = [
+    "sgx",
+    "sgx-negative",
+    "tdx",
+    "tdx-negative",
+    "tdx-synthetic",
+    "dcap-probes",
+];
+
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors")
+}
+
+pub fn time(secs: u64) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(secs))
+}
+
+/// One folder: quote, collateral, anchor, time.
+#[derive(Clone)]
+pub struct Vector {
+    pub name: String,
+    pub verdict: Value,
+    pub kind: Kind,
+    pub quote: Vec<u8>,
+    pub collateral: Vec<u8>,
+    pub anchor_pem: String,
+    pub now: u64,
+}
+
+impl Vector {
+    pub fn load(name: &str) -> Self {
+        let folder = root().join(name);
+        let verdict: Value =
+            serde_json::from_slice(&fs::read(folder.join("verdict.json")).unwrap()).unwrap();
+        let collateral = folder.join(verdict["collateral"].as_str().unwrap_or("collateral.json"));
+        let anchor = verdict["trust_anchor"]
+            .as_str()
+            .unwrap_or("dcap-roots/intel-sgx-root-ca.pem");
+        Self {
+            name: name.to_owned(),
+            kind: match verdict["tee"].as_str().unwrap() {
+                "sgx" => Kind::SgxDcap,
+                "tdx" => Kind::TdxDcap,
+                other => panic!("{name}: tee {other}"),
+            },
+            quote: fs::read(folder.join("quote.bin")).unwrap(),
+            // One vector has none: it must be refused before anybody asks for it.
+            collateral: fs::read(collateral).unwrap_or_default(),
+            anchor_pem: fs::read_to_string(root().join(anchor)).unwrap(),
+            now: verdict["evaluation_unix"].as_u64().unwrap_or(1_675_209_600),
+            verdict,
+        }
+    }
+
+    pub fn all() -> Vec<Self> {
+        let mut names = Vec::new();
+        for group in GROUPS {
+            for entry in fs::read_dir(root().join(group)).unwrap() {
+                let folder = entry.unwrap().file_name().into_string().unwrap();
+                names.push(format!("{group}/{folder}"));
+            }
+        }
+        names.sort();
+        names.iter().map(|name| Self::load(name)).collect()
+    }
+
+    pub fn expected(&self, member: &str) -> Option<&str> {
+        self.verdict["expected"][member].as_str()
+    }
+
+    /// The compiled-in root if the vector wants Intel's, else the vector's own.
+    pub fn anchors(&self) -> Vec<Anchor> {
+        let anchor = Anchor::insecure_from_pem(&self.anchor_pem).unwrap();
+        if anchor.sha256() == Anchor::intel().sha256() {
+            return vec![Anchor::intel()];
+        }
+        vec![anchor]
+    }
+
+    /// Where the 64 bytes of report data begin in the quote as it stands, even if it is broken elsewhere.
+    pub fn report_data_at(&self) -> Option<usize> {
+        let header = self.quote.get(..54)?;
+        let sgx = header[4..8] == [0; 4];
+        let body = match header[0] {
+            5 => 54,
+            _ => 48,
+        };
+        Some(body + if sgx { 320 } else { 520 })
+    }
+
+    pub fn report_data(&self) -> [u8; 64] {
+        let at = self.report_data_at();
+        at.and_then(|at| self.quote.get(at..at + 64)?.try_into().ok())
+            .unwrap_or([0; 64])
+    }
+
+    pub fn verified_collateral(
+        &self,
+        seen: &dyn SignatureMemo,
+    ) -> Result<Verified<Collateral>, Invalid> {
+        let anchors = self.anchors();
+        let trust = Trust {
+            anchors: &anchors,
+            algorithms: ALGORITHMS,
+            seen,
+        };
+        Collateral::parse(&self.collateral)?.verify(&trust)
+    }
+
+    pub fn verify(&self) -> Result<Verified<Claims>, Invalid> {
+        self.verify_with(&NoMemo)
+    }
+
+    pub fn verify_with(&self, seen: &dyn SignatureMemo) -> Result<Verified<Claims>, Invalid> {
+        let evidence = Evidence::parse(self.kind, &self.quote)?;
+        let collateral = self.verified_collateral(seen)?;
+        let anchors = self.anchors();
+        let trust = Trust {
+            anchors: &anchors,
+            algorithms: ALGORITHMS,
+            seen,
+        };
+        let expected = Expected::as_given(self.report_data());
+        evidence.verify(&expected, &trust, &collateral, time(self.now))
+    }
+}
