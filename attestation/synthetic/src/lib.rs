@@ -6,15 +6,27 @@
 //!
 //! Does not live here: verification (`stoa-attestation`), the other end of the socket (`stoa-source`).
 
+mod config;
+pub mod device;
 mod extension;
+pub mod folder;
 mod key;
 mod knobs;
+pub mod pccs;
+mod peer;
 mod pki;
 mod platform;
+mod program;
 mod quote;
+pub mod run;
+pub mod signer;
 mod tcb;
 
+pub use config::{Config, ConfigError};
+pub use device::Device;
 pub use knobs::{Flip, Knobs, PckCa, PlatformTcb, Revoked, Tee, UnknownName};
+pub use pccs::Service;
 pub use pki::ROOT_CRL_URL;
 pub use platform::{Collateral, Platform};
+pub use program::{Identity, Program, ProgramError};
 pub use quote::{SgxIdentity, TdIdentity};
