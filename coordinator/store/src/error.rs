@@ -52,14 +52,12 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// Neither slot of the head can be believed.
-    #[error("both slots of the head {place} are damaged: slot 0 {first}; slot 1 {second}")]
+    #[error("both slots of the head {place} are damaged: slot 0 {}; slot 1 {}", .slots[0], .slots[1])]
     HeadDamaged {
         /// The head file.
         place: String,
-        /// What is wrong with slot 0.
-        first: SlotFault,
-        /// What is wrong with slot 1.
-        second: SlotFault,
+        /// What is wrong with each slot.
+        slots: Box<[SlotFault; 2]>,
     },
     /// Each slot is genuine, but they were not written one after the other.
     #[error(

@@ -155,8 +155,7 @@ fn both_bad(place: &str, first: SlotFault, second: SlotFault) -> StoreError {
         },
         first => StoreError::HeadDamaged {
             place,
-            first,
-            second,
+            slots: Box::new([first, second]),
         },
     }
 }
