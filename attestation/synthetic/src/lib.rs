@@ -6,6 +6,7 @@
 //!
 //! Does not live here: verification (`stoa-attestation`), the other end of the socket (`stoa-source`).
 
+pub mod ask;
 mod config;
 pub mod device;
 mod extension;

@@ -13,7 +13,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use stoa_explain::Explain;
 use stoa_synthetic::{
-    Config, Flip, Knobs, Platform, PlatformTcb, Program, Revoked, Service, Tee, folder, run, signer,
+    Config, Flip, Knobs, Platform, PlatformTcb, Program, Revoked, Service, Tee, ask, folder, run,
+    signer,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -77,6 +78,15 @@ enum Command {
         /// Where; refused if it exists
         file: PathBuf,
     },
+    /// From inside: ask the TEE what lines on standard input say (info, evidence HEX, seal measurement|signer HEX)
+    Ask {
+        /// Where the TEE is
+        #[arg(long)]
+        tee: String,
+        /// Whatever else the host gives
+        #[arg(hide = true, allow_hyphen_values = true, trailing_var_arg = true)]
+        rest: Vec<OsString>,
+    },
     /// The program itself, on its way into the TEE
     #[command(name = run::ENTER, hide = true)]
     Enter {
@@ -126,6 +136,16 @@ fn main() -> ExitCode {
         Command::Signer { file } => signer::create(&file)
             .map(|()| ExitCode::SUCCESS)
             .map_err(|error| failure(&error, EXIT_USAGE)),
+        Command::Ask { tee, rest: _ } => {
+            ask::answer_lines(&tee, std::io::stdin().lock(), std::io::stdout().lock())
+                .map(|()| ExitCode::SUCCESS)
+                .map_err(|error| Failure {
+                    code: "synthetic-wait-failed",
+                    cause: format!("standard input or output: {error}"),
+                    remedy: None,
+                    exit: EXIT_UNAVAILABLE,
+                })
+        }
         Command::Enter {
             executable,
             daemon,
