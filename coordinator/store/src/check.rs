@@ -7,8 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::envelope::{self, Kind, Sealed};
 use crate::error::{RecordFault, StoreError};
-use crate::head::{self, Head};
-use crate::journal::Position;
+use crate::head::{self, Head, Position};
 use crate::key::Keys;
 use crate::store::Loaded;
 

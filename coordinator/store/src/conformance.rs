@@ -6,15 +6,17 @@
 
 use std::path::PathBuf;
 
-use rand_core::{Infallible, Rng, TryCryptoRng, TryRng};
-use sha2::{Digest, Sha256};
+use rand_core::Rng;
 use stoa_explain::Explain;
 
 use crate::envelope::{CHUNK_LEN_MAX, RECORD_OVERHEAD, Sealed};
 use crate::error::StoreError;
-use crate::journal::{Backend, Journal, Opened, Position};
+use crate::head::Position;
+use crate::journal::{Backend, Journal, Opened};
 use crate::key::DataKey;
 use crate::store::{Loaded, Store};
+
+pub use crate::seeded::SeededRng;
 
 /// Where a backend is tested: an empty folder and the backend to use in it. Whoever makes it keeps the folder alive.
 #[derive(Debug, Clone)]
@@ -399,48 +401,3 @@ fn refused(what: &str, done: Result<(), StoreError>, code: &str) -> Checked {
         )),
     }
 }
-
-/// A generator for tests and simulations: SHA-256 of seed and counter. The same seed gives the same bytes; not for
-/// production, whose generator is the operating system's.
-#[derive(Debug, Clone)]
-pub struct SeededRng {
-    seed: u64,
-    counter: u64,
-}
-
-impl SeededRng {
-    /// The generator of this seed.
-    #[must_use]
-    pub fn new(seed: u64) -> Self {
-        Self { seed, counter: 0 }
-    }
-}
-
-impl TryRng for SeededRng {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        let mut bytes = [0; 4];
-        self.try_fill_bytes(&mut bytes)?;
-        Ok(u32::from_le_bytes(bytes))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        let mut bytes = [0; 8];
-        self.try_fill_bytes(&mut bytes)?;
-        Ok(u64::from_le_bytes(bytes))
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        for part in out.chunks_mut(32) {
-            let mut block = Sha256::new();
-            block.update(self.seed.to_le_bytes());
-            block.update(self.counter.to_le_bytes());
-            part.copy_from_slice(&block.finalize()[..part.len()]);
-            self.counter += 1;
-        }
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for SeededRng {}

@@ -4,7 +4,7 @@
 //! to a [`Watch`], so that tests see the order and not only the result.
 //!
 //! Source: fsync(2), "does not necessarily ensure that the entry in the directory containing the file has also reached
-//! disk"; shared measurements in docs/decisions/sled-behind-a-guard.md. Does not live here: names (`folder`), what is
+//! disk"; shared measurements in docs/decisions/0007-sled-behind-a-guard.md. Does not live here: names (`folder`), what is
 //! written (`head`, `envelope`).
 
 use std::fs::{self, DirBuilder, File, OpenOptions};

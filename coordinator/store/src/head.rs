@@ -26,7 +26,6 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::error::{SlotFault, StoreError};
-use crate::journal::Position;
 use crate::key::Keys;
 
 /// One sector of the smallest size: written whole or not at all by most disks, found out by its code if not.
@@ -38,6 +37,15 @@ pub(crate) const HEAD_LEN: usize = 2 * SLOT_LEN;
 const MAGIC: &[u8; 8] = b"STOAHEAD";
 const VERSION: u16 = 1;
 const MAC_AT: usize = SLOT_LEN - 32;
+
+/// Where the journal ends. Together with the mesh's root this is what clients and marbles remember.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Number of the last record, counted from 1; 0 if there is none.
+    pub sequence: u64,
+    /// SHA-256 of the last record; the journal's random start value if there is none.
+    pub head: [u8; 32],
+}
 
 /// What a slot says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

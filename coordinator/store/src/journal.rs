@@ -19,19 +19,10 @@ use crate::error::StoreError;
 use crate::files::Files;
 use crate::folder::Folder;
 use crate::ground::Ground;
-use crate::head::{self, Head};
+use crate::head::{self, Head, Position};
 use crate::key::{DataKey, Keys};
 use crate::memory::Disk;
 use crate::store::Store;
-
-/// Where the journal ends. Together with the mesh's root this is what clients and marbles remember.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
-    /// Number of the last record, counted from 1; 0 if there is none.
-    pub sequence: u64,
-    /// SHA-256 of the last record; the journal's random start value if there is none.
-    pub head: [u8; 32],
-}
 
 /// What carries the records.
 #[derive(Debug, Clone)]

@@ -24,12 +24,14 @@ mod key;
 pub mod keyfile;
 pub mod memory;
 pub mod sealed_data;
+mod seeded;
 mod sled;
 mod store;
 
 pub use envelope::{CHUNK_LEN_MAX, PLAINTEXT_LEN_MAX, RECORD_OVERHEAD, Sealed};
 pub use error::{RecordFault, SlotFault, StoreError};
 pub use folder::Folder;
-pub use journal::{Backend, Journal, Opened, Position, Survey};
+pub use head::Position;
+pub use journal::{Backend, Journal, Opened, Survey};
 pub use key::DataKey;
 pub use store::{Loaded, Store, Unfinished};

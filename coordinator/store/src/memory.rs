@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rand_core::Rng;
 
 use crate::check::Found;
-use crate::conformance::SeededRng;
 use crate::envelope::{self, CHUNK_LEN_MAX, Sealed};
 use crate::error::StoreError;
 use crate::ground::Ground;
 use crate::head::{HEAD_LEN, SLOT_LEN};
+use crate::seeded::SeededRng;
 use crate::store::{Loaded, Store, Unfinished};
 
 const PLACE: &str = "a disk in memory";

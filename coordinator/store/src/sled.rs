@@ -1,6 +1,6 @@
 //! sled 0.34.7 behind its guard.
 //!
-//! What sled does not promise, and what the guard does about it (measured; docs/decisions/sled-behind-a-guard.md):
+//! What sled does not promise, and what the guard does about it (measured; docs/decisions/0007-sled-behind-a-guard.md):
 //!
 //! - Its `flush` is no fsync on Linux: after each flush its log `db` is synced through a second handle.
 //! - It reuses a place in its log once the replacement was flushed in its own sense. Between two syncs at most
