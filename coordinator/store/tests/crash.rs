@@ -169,46 +169,52 @@ fn two_processes_that_start_on_an_empty_folder_found_one_journal() {
     );
 }
 
+/// A writer whose files may grow to so many KiB and no further: writes fail in the middle, as on a full disk. The signal
+/// that would kill it is ignored, which only a shell can do for a program without unsafe code.
+fn run_limited(test: &str, data: &Path, kibibytes: usize, orders: &str) -> writer::Said {
+    let blocks = kibibytes * shell_blocks_per_kibibyte();
+    let writer = writer::command(test, data, orders);
+    let mut shell = Command::new("sh");
+    shell
+        .arg("-c")
+        .arg(format!("trap '' XFSZ; ulimit -S -f {blocks}; exec \"$@\""))
+        .arg("sh")
+        .arg(writer.get_program())
+        .args(writer.get_args())
+        .envs(
+            writer
+                .get_envs()
+                .filter_map(|(key, value)| Some((key, value?))),
+        );
+    let mut child = shell
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let said = writer::hear(&mut child);
+    child.wait().unwrap();
+    said
+}
+
+fn failures(said: &writer::Said) -> usize {
+    let failed = said.lines.iter().filter(|line| line.contains("failed ("));
+    failed.count()
+}
+
 #[test]
 fn a_disk_that_takes_no_more_loses_nothing_acknowledged() {
     writer::child_if_told();
     let test = "a_disk_that_takes_no_more_loses_nothing_acknowledged";
     let dir = tempfile::tempdir().unwrap();
-    for (number, kibibytes) in [600, 1100, 1700, 2300].into_iter().enumerate() {
+    for (number, kibibytes) in [600, 900, 1100, 1700, 2300].into_iter().enumerate() {
         let data = dir.path().join(format!("data-{number}"));
         let (said, _) = writer::run(test, &data, "create append:2");
         assert_eq!(said.acknowledged, 2);
-        // No file may grow beyond the limit: writes fail in the middle, as on a full disk. The signal that would kill
-        // the writer is ignored, which only a shell can do for a program without unsafe code.
-        let writer = writer::command(test, &data, "open append:400");
-        let mut shell = Command::new("sh");
-        shell
-            .arg("-c")
-            .arg(format!(
-                "trap '' XFSZ; ulimit -f {}; exec \"$@\"",
-                kibibytes * shell_blocks_per_kibibyte()
-            ))
-            .arg("sh")
-            .arg(writer.get_program())
-            .args(writer.get_args())
-            .envs(
-                writer
-                    .get_envs()
-                    .filter_map(|(key, value)| Some((key, value?))),
-            );
-        let mut child = shell
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let said = writer::hear(&mut child);
-        child.wait().unwrap();
-        let failed = said.lines.iter().any(|line| line.contains("failed ("));
-        assert!(
-            failed,
-            "the limit of {kibibytes} KiB was never met: {said:?}"
-        );
+        // Reopening needs room for the copy, so it is refused too, and changes nothing.
+        let orders = "open until-it-fails reopen";
+        let said = run_limited(test, &data, kibibytes, orders);
+        assert_eq!(failures(&said), 2, "limit of {kibibytes} KiB: {said:?}");
         let journal = writer::open_and_judge(&data).unwrap();
         let found = journal.position().sequence;
         assert!(
@@ -219,6 +225,24 @@ fn a_disk_that_takes_no_more_loses_nothing_acknowledged() {
         // With room again it goes on.
         let (said, code) = writer::run(test, &data, "open append:5 compact append:5");
         assert_eq!((said.acknowledged, code), (found + 10, Some(0)));
+    }
+}
+
+#[test]
+fn a_journal_that_a_full_disk_stopped_goes_on_in_the_same_process_when_there_is_room() {
+    writer::child_if_told();
+    let test = "a_journal_that_a_full_disk_stopped_goes_on_in_the_same_process_when_there_is_room";
+    let dir = tempfile::tempdir().unwrap();
+    for (number, kibibytes) in [600, 1100, 2300].into_iter().enumerate() {
+        let data = dir.path().join(format!("data-{number}"));
+        writer::run(test, &data, "create append:2");
+        let orders = "open until-it-fails room-again reopen append:7 compact append:2";
+        let said = run_limited(test, &data, kibibytes, orders);
+        assert_eq!(failures(&said), 1, "limit of {kibibytes} KiB: {said:?}");
+        let compacted = said.lines.iter().any(|line| line.contains("compacted"));
+        assert!(compacted, "{said:?}");
+        let journal = writer::open_and_judge(&data).unwrap();
+        assert_eq!(journal.position().sequence, said.acknowledged);
     }
 }
 

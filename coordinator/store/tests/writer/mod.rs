@@ -80,6 +80,7 @@ pub(crate) fn open_and_judge(dir: &Path) -> Result<Journal, StoreError> {
 /// The child's side: does what [`ORDERS`] say, and ends without closing anything. Does nothing in the parent.
 ///
 /// Orders, separated by blanks: `create`, `open`, `append:N`, `forever` (appends, and compacts now and then),
+/// `until-it-fails` (appends), `room-again` (lifts the limit that made it fail), `reopen`,
 /// `compact`, `close`, `hold` (waits for its stdin to end).
 pub(crate) fn child_if_told() {
     let Some(dir) = std::env::var_os(FOLDER) else {
@@ -103,13 +104,32 @@ pub(crate) fn child_if_told() {
             ("append", count) => {
                 let journal = journal.as_mut().unwrap();
                 for _ in 0..count.parse().unwrap() {
-                    append(journal, &mut rng);
+                    if append(journal, &mut rng).is_err() {
+                        std::process::exit(3);
+                    }
                 }
             }
+            ("until-it-fails", _) => while append(journal.as_mut().unwrap(), &mut rng).is_ok() {},
+            ("room-again", _) => {
+                use rustix::process::{Resource, getrlimit, setrlimit};
+                let mut limit = getrlimit(Resource::Fsize);
+                limit.current = limit.maximum;
+                setrlimit(Resource::Fsize, limit).unwrap();
+            }
+            ("reopen", _) => match journal.take().unwrap().reopen() {
+                Ok((opened, _)) => {
+                    say("opened", opened.position().sequence);
+                    journal = Some(opened);
+                }
+                Err(error) => {
+                    say(&format!("failed ({error})"), 0);
+                    std::process::exit(4);
+                }
+            },
             ("forever", _) => {
                 let journal = journal.as_mut().unwrap();
                 loop {
-                    append(journal, &mut rng);
+                    append(journal, &mut rng).unwrap();
                     if rng.next_u32().is_multiple_of(40) {
                         compact(journal, &mut rng);
                     }
@@ -131,14 +151,17 @@ pub(crate) fn child_if_told() {
     std::process::exit(0);
 }
 
-fn append(journal: &mut Journal, rng: &mut SeededRng) {
+fn append(journal: &mut Journal, rng: &mut SeededRng) -> Result<(), StoreError> {
     let number = journal.position().sequence + 1;
     say("trying", number);
     match journal.append(&batch(number), rng) {
-        Ok((sequence, _)) => say("acknowledged", sequence),
+        Ok((sequence, _)) => {
+            say("acknowledged", sequence);
+            Ok(())
+        }
         Err(error) => {
             say(&format!("failed ({error})"), number);
-            std::process::exit(3);
+            Err(error)
         }
     }
 }
