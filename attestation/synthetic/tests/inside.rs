@@ -398,7 +398,8 @@ fn daemon_and_program_end_together_and_nothing_stays() {
             assert!(!alive(child), "a process that the program left is running");
         } else {
             signal(inside.pid(), "KILL");
-            inside.end();
+            // Its input stays open: the program has no reason of its own to end.
+            inside.wait();
             let deadline = Instant::now() + Duration::from_secs(5);
             while alive(own) && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(10));

@@ -126,6 +126,50 @@ fn evidence_is_accepted_under_our_root_and_refused_under_the_vendors() {
 }
 
 #[test]
+fn our_own_verifier_which_is_stricter_accepts_it_too() {
+    use stoa_attestation::{
+        Anchor, Collateral, Evidence, Expected, Kind, NoMemo, TcbStatus, Trust,
+    };
+
+    for ca in [PckCa::Platform, PckCa::Processor] {
+        let platform = platform(Knobs {
+            pck_ca: ca,
+            ..Knobs::default()
+        });
+        let ours = [Anchor::insecure_from_pem(platform.root_pem()).unwrap()];
+        let vendors = [Anchor::intel()];
+        let algorithms = [webpki::aws_lc_rs::ECDSA_P256_SHA256];
+        let trust = |anchors| Trust {
+            anchors,
+            algorithms: &algorithms,
+            seen: &NoMemo,
+        };
+        for (tee, kind) in [(Tee::Sgx, Kind::SgxDcap), (Tee::Tdx, Kind::TdxDcap)] {
+            let json = platform.collateral_json(tee, at(NOW));
+            let evidence = || Evidence::parse(kind, &quote(&platform, tee, false)).unwrap();
+            let collateral = Collateral::parse(&json)
+                .unwrap()
+                .verify(&trust(&ours))
+                .unwrap();
+            let expected = Expected::bound([0xAB; 64]).unwrap();
+            let claims = evidence()
+                .verify(&expected, &trust(&ours), &collateral, at(NOW))
+                .unwrap();
+            assert_eq!(claims.tcb.status, TcbStatus::UpToDate);
+            assert_eq!(claims.platform.ppid, platform.ppid());
+            assert_eq!(claims.platform.piid, platform.instance_id());
+            let under_vendors = Collateral::parse(&json).unwrap().verify(&trust(&vendors));
+            assert!(under_vendors.is_err());
+            assert!(
+                evidence()
+                    .verify(&expected, &trust(&vendors), &collateral, at(NOW))
+                    .is_err()
+            );
+        }
+    }
+}
+
+#[test]
 fn every_tcb_status_is_found_as_it_was_turned() {
     for tee in TEES {
         for tcb in PlatformTcb::LEVELS {

@@ -133,7 +133,17 @@ impl Inside {
     /// Ends its input and waits for it.
     pub(crate) fn end(&mut self) -> ExitStatus {
         drop(self.input.take());
-        self.child.wait().unwrap()
+        self.wait()
+    }
+
+    /// Waits for it; `Child::wait` would end its input first.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
