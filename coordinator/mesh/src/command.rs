@@ -21,7 +21,7 @@ use crate::ca::{
 use crate::certificate::Certificate;
 use crate::event::DerivationSecret;
 use crate::keys::{KeyKind, KeyMaterial, Keys};
-use crate::provision::{Draft, dry_run};
+use crate::provision::Draft;
 use crate::refusal::Refusal;
 use crate::secrets::{self, Issuing, Secret};
 use crate::view::View;
@@ -180,8 +180,7 @@ impl SetManifest {
     ///
     /// # Errors
     /// [`Refusal::NotFounded`], [`Refusal::ManifestAlreadySet`] (so that nothing is made in vain; `decide` judges again),
-    /// [`Refusal::SecretNotMade`], [`Refusal::Key`], [`Refusal::Certificate`], [`Refusal::Template`] for a parameter that
-    /// could not be rendered for any marble.
+    /// [`Refusal::SecretNotMade`], [`Refusal::Key`], [`Refusal::Certificate`].
     pub fn prepare(
         view: &View,
         manifest: Manifest,
@@ -192,7 +191,6 @@ impl SetManifest {
     ) -> Result<Self, Refusal> {
         let root = view.root_authority().ok_or(Refusal::NotFounded)?;
         view.refuse_second_manifest()?;
-        dry_run(&manifest)?;
         let now = view.not_before_floor(now);
         let epoch = view.epoch().saturating_add(1);
         let issuing = issuing_ca(root, epoch, keys, now, rng)?;

@@ -8,6 +8,10 @@
 //! Must not live here: sealing and storing (`stoa_store`), verifying evidence (`stoa_attestation`), the manifest's
 //! language (`stoa_manifest`), sockets.
 
+// The fixtures of the integration tests name the crate; unit tests use them too.
+#[cfg(test)]
+extern crate self as stoa_mesh;
+
 pub mod admit;
 pub mod ca;
 pub mod certificate;

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use stoa_attestation::channel::LeafReceipt;
 use stoa_attestation::channel::limits::PROVISION_BYTES_MAX;
 use stoa_manifest::template::{Entry as ScopeEntry, EntryKind, Root, Scope};
-use stoa_manifest::{Manifest, Marble, Parameter, SecretKind};
+use stoa_manifest::{Marble, Parameter};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
@@ -75,6 +75,9 @@ pub enum Entry<'a> {
 }
 
 /// An activation or renewal, prepared to the last byte and not decided on. Only [`draft`] makes it.
+///
+/// Not `Clone`: one draft, one decision. (The crash tests, which submit the same drafts under thousands of seeds, may.)
+#[cfg_attr(test, derive(Clone))]
 pub struct Draft {
     pub(crate) epoch: u64,
     pub(crate) marble: String,
@@ -527,58 +530,4 @@ fn pem(certificates: &[&Certificate]) -> String {
         text.push_str("-----END CERTIFICATE-----\n");
     }
     text
-}
-
-/// Renders every parameter of every marble once with values that stand for real ones, as no marble's private key is ever
-/// here; so a manifest that asks for one is refused when it is set and not at each activation.
-pub(crate) fn dry_run(manifest: &Manifest) -> Result<(), Refusal> {
-    let scope = WithoutPrivateKeys(manifest);
-    for (marble, definition) in manifest.marbles() {
-        let files = definition
-            .files
-            .iter()
-            .map(|(path, parameter)| ("Files", path, parameter));
-        let env = definition
-            .env
-            .iter()
-            .map(|(name, parameter)| ("Env", name, parameter));
-        for (place, name, parameter) in files.chain(env) {
-            parameter
-                .render(&scope)
-                .map_err(|error| Refusal::Template {
-                    marble: marble.clone(),
-                    parameter: format!("{place}.{name}"),
-                    error: Box::new(error),
-                })?;
-        }
-    }
-    Ok(())
-}
-
-struct WithoutPrivateKeys<'a>(&'a Manifest);
-
-impl Scope for WithoutPrivateKeys<'_> {
-    fn entry(&self, root: Root, name: &str) -> Option<ScopeEntry<'_>> {
-        let stand_in: &[u8] = &[1];
-        let certificate = ScopeEntry {
-            kind: EntryKind::Certificate,
-            certificate: stand_in,
-            private: &[],
-            public: stand_in,
-        };
-        match root {
-            Root::MarbleRun => Some(certificate),
-            Root::Secrets | Root::PreviousSecrets => Some(match self.0.secrets().get(name)?.kind {
-                SecretKind::SymmetricKey { .. } => ScopeEntry {
-                    kind: EntryKind::SymmetricKey,
-                    certificate: &[],
-                    ..certificate
-                },
-                _ => ScopeEntry {
-                    private: stand_in,
-                    ..certificate
-                },
-            }),
-        }
-    }
 }

@@ -18,6 +18,9 @@ use crate::refusal::Refusal;
 use crate::stored;
 use crate::view::{Change, View};
 
+#[cfg(test)]
+mod tests;
+
 /// What came of a command that was allowed, once it is durable.
 #[derive(Debug)]
 pub enum Outcome {

@@ -96,6 +96,17 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Batch, Damaged> {
     Ok(batch)
 }
 
+/// The events of one record of the journal, for audit; a snapshot has none.
+///
+/// # Errors
+/// [`Damaged`] names the field and what is wrong with it.
+pub fn events(record: &[u8]) -> Result<Vec<Event>, Damaged> {
+    match decode(record)? {
+        Batch::Events(events) => Ok(events),
+        Batch::Snapshot(_) => Ok(Vec::new()),
+    }
+}
+
 fn decode_events(reader: &mut Reader<'_>) -> Result<Vec<Event>, Damaged> {
     let count = reader.u64("count of events")?;
     if count > BATCH_EVENTS_MAX {

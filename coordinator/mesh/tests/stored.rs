@@ -1,0 +1,159 @@
+//! The stored form: golden files that every later version must read, and what is refused by name.
+//!
+//! `tests/stored/*.hex` hold one record of each kind as version 1 writes them, from seed 1. They are made once
+//! (`STOA_GOLDEN=write cargo test -p stoa-mesh --test stored`) and never again: another layout is another tag.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use std::path::PathBuf;
+
+use common::{MANIFEST, Mesh, START, at, provision};
+use stoa_explain::Explain as _;
+use stoa_mesh::{Command, Damaged, Machine, Rotate, stored};
+
+fn golden(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/stored")
+        .join(format!("{name}.hex"))
+}
+
+/// A mesh in which everything happened once, and its records by name.
+fn records() -> (Mesh, Vec<(&'static str, Vec<u8>)>) {
+    let mut mesh = Mesh::empty(1);
+    mesh.found();
+    mesh.start(START + 1).unwrap();
+    mesh.set_manifest(MANIFEST, START + 2).unwrap();
+    let given = provision(mesh.activate("signer", 1, Some([0xab; 16]), START + 3));
+    provision(mesh.activate("signer", 1, Some([0xab; 16]), START + 4));
+    provision(mesh.renew("signer", &given.chain[0], 2, START + 5));
+    let rotate = Rotate::prepare(&mesh.view(), &*mesh.keys, at(START + 6), &mut mesh.rng).unwrap();
+    mesh.run(Command::Rotate(rotate), START + 6).unwrap();
+    let names = [
+        "founded",
+        "started",
+        "manifest-set",
+        "activated",
+        "retried",
+        "renewed",
+        "rotated",
+    ];
+    let mut records: Vec<_> = names.into_iter().zip(mesh.journal.clone()).collect();
+    records.push(("snapshot", mesh.sequencer.machine().snapshot().to_vec()));
+    (mesh, records)
+}
+
+fn lines(bytes: &[u8]) -> String {
+    bytes
+        .chunks(60)
+        .map(|line| hex::encode(line) + "\n")
+        .collect()
+}
+
+#[test]
+fn each_kind_of_record_is_written_and_read_as_in_its_golden_file() {
+    let (mesh, records) = records();
+    if std::env::var("STOA_GOLDEN").is_ok_and(|value| value == "write") {
+        for (name, bytes) in &records {
+            std::fs::write(golden(name), lines(bytes)).unwrap();
+        }
+    }
+    let mut kept = Vec::new();
+    for (name, bytes) in &records {
+        let text = std::fs::read_to_string(golden(name)).unwrap();
+        assert!(
+            text == lines(bytes),
+            "`{name}` is written in another way than its golden file"
+        );
+        kept.push(hex::decode(text.replace('\n', "")).unwrap());
+    }
+    let snapshot = kept.pop().unwrap();
+    let machine = Machine::replay(&kept).unwrap();
+    assert_eq!(&machine, mesh.sequencer.machine());
+    assert_eq!(machine, Machine::replay([snapshot]).unwrap());
+    assert_eq!(machine.view().marbles(at(START + 7))[0].activated, 1);
+}
+
+#[test]
+fn a_record_cut_anywhere_or_longer_is_refused() {
+    let (_, records) = records();
+    for (name, bytes) in &records {
+        for end in (0..bytes.len()).step_by(7).chain([bytes.len() - 1]) {
+            assert!(
+                Machine::replay([&bytes[..end]]).is_err(),
+                "{name} cut at {end}"
+            );
+        }
+        assert!(
+            Machine::replay([[bytes.as_slice(), b"\0"].concat()]).is_err(),
+            "{name} with a byte more"
+        );
+    }
+}
+
+#[test]
+fn what_a_later_version_may_write_is_refused_by_name() {
+    let (_, records) = records();
+    let founded = &records[0].1;
+    // LP("stoa/journal/1") LP(form) LP(count) LP(event: LP(tag) ..)
+    let form = 4 + "stoa/journal/1".len() + 4;
+    let tag = form + 1 + 4 + 8 + 4 + 4;
+    let changed = |place: usize, to: u8| {
+        let mut bytes = founded.clone();
+        bytes[place] = to;
+        Machine::replay([bytes]).unwrap_err()
+    };
+    assert!(matches!(
+        changed(form, 9),
+        Damaged::Unknown {
+            what: "form of the batch",
+            got: 9
+        }
+    ));
+    assert!(matches!(
+        changed(tag + 1, 0x77),
+        Damaged::Unknown {
+            what: "tag of an event",
+            got: 0x77
+        }
+    ));
+    assert!(
+        matches!(changed(form - 5, b'2'), Damaged::Layout(_)),
+        "another label"
+    );
+    assert!(
+        matches!(changed(form + 5, 1), Damaged::TooMany { .. }),
+        "a count that can't be"
+    );
+    for damaged in [changed(form, 9), changed(form - 5, b'2')] {
+        assert!(stoa_explain::lookup(damaged.code()).is_some());
+        assert!(damaged.remedy().is_some());
+    }
+}
+
+#[test]
+fn random_bytes_are_refused_and_never_break() {
+    let mut rng = common::SeededRng::new(5);
+    let (_, records) = records();
+    for round in 0..3000_usize {
+        let mut bytes = records[round % records.len()].1.clone();
+        for _ in 0..1 + rng.below(4) {
+            let place = usize::try_from(rng.below(bytes.len() as u64)).unwrap();
+            bytes[place] = u8::try_from(rng.below(256)).unwrap();
+        }
+        let _ = Machine::replay([bytes]);
+    }
+}
+
+#[test]
+fn events_of_a_record_can_be_read_for_the_audit() {
+    let (_, records) = records();
+    for (name, bytes) in &records {
+        let events = stored::events(bytes).unwrap();
+        assert_eq!(events.len(), usize::from(*name != "snapshot"), "{name}");
+        if let Some(event) = events.first() {
+            assert_eq!(stored::encode(&events).as_slice(), bytes);
+            assert!(event.time() >= START);
+        }
+    }
+}
