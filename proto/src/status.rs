@@ -59,14 +59,22 @@ impl Blame {
 #[must_use]
 pub fn blame(code: &str) -> Blame {
     match code {
-        "manifest-invalid" | "request-invalid" | "hello-malformed" | "version-unsupported" | "nonce-invalid" => {
-            Blame::Input
+        "manifest-invalid"
+        | "request-invalid"
+        | "hello-malformed"
+        | "version-unsupported"
+        | "nonce-invalid" => Blame::Input,
+        "state-not-accepting" | "manifest-already-set" | "instance-in-use" | "epoch-moved" => {
+            Blame::Conflict
         }
-        "state-not-accepting" | "manifest-already-set" | "instance-in-use" | "epoch-moved" => Blame::Conflict,
         "manifest-not-set" | "path-unknown" => Blame::Missing,
         "too-large" => Blame::TooLarge,
         "too-slow" => Blame::TooSlow,
-        "unavailable" | "collateral-unavailable" | "evidence-unavailable" | "too-many-requests" | "stopping"
+        "unavailable"
+        | "collateral-unavailable"
+        | "evidence-unavailable"
+        | "too-many-requests"
+        | "stopping"
         | "store-unavailable" => Blame::Unavailable,
         "bug" => Blame::Bug,
         _ => Blame::Refused,
@@ -80,7 +88,13 @@ mod tests {
     #[test]
     fn unknown_codes_are_refusals_never_successes() {
         assert_eq!(blame("never-heard-of"), Blame::Refused);
-        for code in ["manifest-invalid", "too-large", "unavailable", "bug", "never-heard-of"] {
+        for code in [
+            "manifest-invalid",
+            "too-large",
+            "unavailable",
+            "bug",
+            "never-heard-of",
+        ] {
             assert!(blame(code).http() >= 400);
             assert_ne!(blame(code).grpc(), 0);
         }

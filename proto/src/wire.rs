@@ -13,6 +13,8 @@ pub use statement::{Statement, StatementBody, StatementRefusal, StatementTransit
 pub use status::{IdentityExpiry, MarbleCount, Status};
 
 /// serde takes an absent member of type `Option` for null; with this function it must be there.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     Option::deserialize(deserializer)
 }

@@ -2,4 +2,61 @@
 
 use crate::Code;
 
-pub(crate) const CODES: &[Code] = &[];
+pub(crate) const CODES: &[Code] = &[
+    Code {
+        code: "file-not-readable",
+        meaning: "A file that was named can't be read, or is longer than its limit.",
+        remedy: "Check the path, its permissions and its length.",
+    },
+    Code {
+        code: "file-not-written",
+        meaning: "A file could not be written; what was there before is unchanged.",
+        remedy: "Check the path, its permissions and the space on the disk.",
+    },
+    Code {
+        code: "argument-invalid",
+        meaning: "The value of an option or argument can't be.",
+        remedy: "Correct it as the message says; `stoa help COMMAND` lists the options.",
+    },
+    Code {
+        code: "address-missing",
+        meaning: "The command talks to a coordinator and was not told where it is.",
+        remedy: "Give --url https://HOST:PORT, or set STOA_URL.",
+    },
+    Code {
+        code: "reference-missing",
+        meaning: "The command hands something over and must know before to whom, but no reference was given; no released \
+                  measurements are built in yet.",
+        remedy: "Give --coordinator FILE: what the coordinator must be.",
+    },
+    Code {
+        code: "memory-unavailable",
+        meaning: "There is no folder in which to remember the meshes that were seen.",
+        remedy: "Set STOA_STATE_DIR to a folder that you may write to.",
+    },
+    Code {
+        code: "code-unknown",
+        meaning: "There is no such error code.",
+        remedy: "List all codes with `stoa explain`.",
+    },
+    Code {
+        code: "manifest-not-confirmed",
+        meaning: "The coordinator took the manifest, but what it then stated is not that manifest.",
+        remedy: "Do not trust this coordinator; look at `stoa manifest get` and report it.",
+    },
+    Code {
+        code: "manifest-not-in-force",
+        meaning: "The coordinator has no manifest in force that could be shown.",
+        remedy: "Look at `stoa status`; set a manifest with `stoa manifest set FILE`.",
+    },
+    Code {
+        code: "clock-unset",
+        meaning: "This machine's clock is before 1970, so nothing can be judged by it.",
+        remedy: "Set the clock (NTP).",
+    },
+    Code {
+        code: "randomness-unavailable",
+        meaning: "The system gave no random bytes for a nonce.",
+        remedy: "Check the system's random generator; a container may lack /dev/urandom.",
+    },
+];

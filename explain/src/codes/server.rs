@@ -1,5 +1,61 @@
-//! Codes of the room `server`.
+//! Codes of the room `server`: what the coordinator's edges refuse themselves.
 
 use crate::Code;
 
-pub(crate) const CODES: &[Code] = &[];
+pub(crate) const CODES: &[Code] = &[
+    Code {
+        code: "request-invalid",
+        meaning: "A value of the request can't be read. The message names it, with what came and what is wanted.",
+        remedy: "Correct the value and ask again; nothing was changed.",
+    },
+    Code {
+        code: "path-unknown",
+        meaning: "The coordinator serves no such path.",
+        remedy: "See docs/reference/rest.md for what is served on the client port.",
+    },
+    Code {
+        code: "method-not-allowed",
+        meaning: "The path exists, but does not take this HTTP method.",
+        remedy: "See docs/reference/rest.md for the methods of each path.",
+    },
+    Code {
+        code: "too-many-requests",
+        meaning: "One address, or all together, asked more often than the named limit.",
+        remedy: "Wait a second and ask again; a statement can be kept and judged offline.",
+    },
+    Code {
+        code: "manifest-not-set",
+        meaning: "The coordinator is waiting for its first manifest.",
+        remedy: "Set one with `stoa manifest set FILE`.",
+    },
+    Code {
+        code: "in-recovery",
+        meaning: "The sealed state is there, but its data key can't be opened by this TEE. Only status and statement are served.",
+        remedy: "Start the coordinator with the identity that sealed the state, or put the file `sealed_key` back.",
+    },
+    Code {
+        code: "store-unavailable",
+        meaning: "The sealed journal can't be written at the moment. What was acknowledged is safe; the request was not applied.",
+        remedy: "Look at the coordinator's disk (full, read-only, slow), then try again.",
+    },
+    Code {
+        code: "evidence-unavailable",
+        meaning: "The coordinator can't prove itself now: its TEE gives no evidence, or its collateral can't be had.",
+        remedy: "Look at the coordinator's log for the failing step and at the collateral service, then try again.",
+    },
+    Code {
+        code: "stopping",
+        meaning: "The coordinator is ending and takes no new work.",
+        remedy: "Try again when it is back.",
+    },
+    Code {
+        code: "protocol-misused",
+        meaning: "The peer broke a rule of the connection, such as one Join a connection.",
+        remedy: "Open a new connection for each Join.",
+    },
+    Code {
+        code: "bug",
+        meaning: "Something that can't happen did. It is ours.",
+        remedy: "Report it with the request id and the coordinator's log.",
+    },
+];

@@ -89,7 +89,9 @@ mod tests {
     #[test]
     fn every_member_must_be_there_also_those_that_may_be_null() {
         let whole: serde_json::Value = serde_json::from_str(BODY).unwrap();
-        let serde_json::Value::Object(members) = &whole else { unreachable!("the body is an object") };
+        let serde_json::Value::Object(members) = &whole else {
+            unreachable!("the body is an object")
+        };
         for name in members.keys() {
             let mut less = members.clone();
             less.remove(name);

@@ -97,6 +97,21 @@ impl Coordinator {
         platform: &Platform,
         enclave: &Enclave,
     ) -> Outcome<(Self, Duration)> {
+        let started = Instant::now();
+        let back = self.crash_and_restart_after(platform, enclave, |_| Ok(()))?;
+        Ok((back, started.elapsed()))
+    }
+
+    /// The same with something done to its state folder in between, as the host can.
+    ///
+    /// # Errors
+    /// As there, and what `meanwhile` fails with.
+    pub fn crash_and_restart_after(
+        self,
+        platform: &Platform,
+        enclave: &Enclave,
+        meanwhile: impl FnOnce(&Path) -> Outcome<()>,
+    ) -> Outcome<Self> {
         let Self {
             mut process,
             client_addr,
@@ -104,11 +119,10 @@ impl Coordinator {
             folder,
             ..
         } = self;
-        let started = Instant::now();
         process.kill_inner()?;
         process.await_end(START_TIME_MAX)?;
-        let back = Self::start_at(platform, enclave, &folder, &client_addr, &mesh_addr, &[])?;
-        Ok((back, started.elapsed()))
+        meanwhile(&folder.join("state"))?;
+        Self::start_at(platform, enclave, &folder, &client_addr, &mesh_addr, &[])
     }
 }
 

@@ -12,9 +12,9 @@ pub const PROGRAMS: [(&str, &str); 7] = [
     ("stoa-coordinator", "stoa-coordinator"),
     ("stoa-launcher", "stoa-launcher"),
     ("stoa-cli", "stoa"),
-    ("stoa-tests", "demo-signer"),
-    ("stoa-tests", "demo-statuslist"),
-    ("stoa-tests", "demo-store"),
+    ("stoa-demo", "demo-signer"),
+    ("stoa-demo", "demo-statuslist"),
+    ("stoa-demo", "demo-store"),
 ];
 
 /// The folder of the built programs.

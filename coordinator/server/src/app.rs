@@ -1,0 +1,91 @@
+//! What every handler can reach: the newest state, the writer, own evidence, endorsements, limits.
+
+use std::sync::Arc;
+
+use stoa_attestation::channel::{CoordinatorState, StateBytes, Witness};
+use tokio::sync::Semaphore;
+
+use crate::clock::Clock;
+use crate::endorsements::Endorsements;
+use crate::error::EdgeError;
+use crate::keys::AwsLcKeys;
+use crate::rate::Limiter;
+use crate::session::Sessions;
+use crate::statement::StatementCache;
+use crate::view::{Published, State, Window};
+use crate::writer::Writer;
+
+/// Shared by all connections.
+pub struct App {
+    /// The newest durable state.
+    pub window: Window,
+    /// `None` in recovery.
+    pub writer: Option<Writer>,
+    /// Own evidence.
+    pub sessions: Arc<Sessions>,
+    /// Collateral, own and the marbles'.
+    pub endorsements: Arc<Endorsements>,
+    /// Keys of the process's crypto library.
+    pub keys: AwsLcKeys,
+    /// The host's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Requests for statements.
+    pub statement_rate: Limiter,
+    /// All other requests of the client port.
+    pub request_rate: Limiter,
+    /// K(root SPKI), computed from the root's private key; `None` in recovery.
+    pub root_key_id: Option<[u8; 32]>,
+    /// Joins in flight.
+    pub joins: Arc<Semaphore>,
+    /// The statement's body but for what differs in each request.
+    pub statement_cache: StatementCache,
+    /// What an operator should know from the start, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+impl App {
+    /// The state bytes (docs/protocol/attest-1.md, section 5) for a connection whose leaf has `tls_leaf` as key id.
+    ///
+    /// # Errors
+    /// [`EdgeError::Bug`] if the state is open but was not founded.
+    pub fn state_bytes(
+        &self,
+        published: &Published,
+        tls_leaf: [u8; 32],
+    ) -> Result<StateBytes, EdgeError> {
+        let unfounded = || EdgeError::Bug("the state is open, but was not founded".to_owned());
+        let state = match &published.state {
+            State::Recovery { .. } => CoordinatorState::Recovery,
+            State::Open(view) => {
+                let root = self.root_key_id.ok_or_else(unfounded)?;
+                view.coordinator_state(root).ok_or_else(unfounded)?
+            }
+        };
+        Ok(StateBytes {
+            state,
+            sequence: published.position.sequence,
+            head: published.position.head,
+            tls_leaf,
+            security_digest: self.sessions.security_digest(),
+            witness: Witness::None,
+            time: self.clock.now().as_secs(),
+        })
+    }
+
+    /// The writer, which is there in states 2 and 3.
+    ///
+    /// # Errors
+    /// [`EdgeError::InRecovery`].
+    pub fn writer(&self) -> Result<&Writer, EdgeError> {
+        self.writer
+            .as_ref()
+            .ok_or_else(|| match &self.window.look().state {
+                State::Recovery { reason } => EdgeError::InRecovery {
+                    reason: reason.to_string(),
+                },
+                State::Open(_) => {
+                    EdgeError::Bug("the state is open, but there is no writer".to_owned())
+                }
+            })
+    }
+}

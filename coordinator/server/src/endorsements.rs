@@ -1,0 +1,200 @@
+//! Collateral for own evidence and for the marbles', verified once, and the memory of good signatures.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use stoa_attestation::{Anchor, Evidence, Kind, SignatureMemo, Trust};
+pub use stoa_collateral::Endorsement;
+use stoa_collateral::{CollateralError, Keeper, Pccs};
+use stoa_explain::Explain;
+use stoa_proto::wire::IdentityExpiry;
+
+use crate::clock::Clock;
+use crate::error::{EdgeError, chain};
+use crate::start::StartError;
+
+/// Signature checks that are remembered; the oldest half goes when they are more.
+pub const MEMO_LENGTH_MAX: usize = 16 * 1024;
+/// How often due renewals are looked for.
+const RENEW_PAUSE: Duration = Duration::from_secs(5);
+
+/// Collateral by platform.
+pub struct Endorsements {
+    keeper: Keeper,
+    clock: Arc<dyn Clock>,
+}
+
+impl Endorsements {
+    /// From the service at `url`, believed under `anchors`.
+    ///
+    /// # Errors
+    /// [`StartError::Collateral`] for a URL that is none.
+    pub fn new(
+        url: &str,
+        anchors: Vec<Anchor>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, StartError> {
+        let tls = url
+            .starts_with("https:")
+            .then(crate::tls::vendor_client)
+            .transpose()?;
+        let pccs = Pccs::new(url, tls).map_err(StartError::Collateral)?;
+        let keeper = Keeper::new(
+            pccs,
+            anchors,
+            crate::tls::algorithms(),
+            Arc::new(Memo::default()),
+        );
+        Ok(Arc::new(Self { keeper, clock }))
+    }
+
+    /// What evidence and collateral are verified with.
+    #[must_use]
+    pub fn trust(&self) -> Trust<'_> {
+        self.keeper.trust()
+    }
+
+    /// For our own evidence.
+    ///
+    /// # Errors
+    /// [`EdgeError::EvidenceUnavailable`] with the failing step.
+    pub async fn own(&self, kind: Kind, evidence: &[u8]) -> Result<Arc<Endorsement>, EdgeError> {
+        self.of(kind, evidence)
+            .await
+            .map_err(|error| EdgeError::EvidenceUnavailable {
+                reason: chain(&error),
+            })
+    }
+
+    /// For a marble's evidence, which is not verified yet: what it claims to be is used for the request only.
+    ///
+    /// # Errors
+    /// [`CollateralError`]: warm platforms never fail here.
+    pub async fn of(
+        &self,
+        kind: Kind,
+        evidence: &[u8],
+    ) -> Result<Arc<Endorsement>, CollateralError> {
+        let unknown = |error: stoa_attestation::Invalid| CollateralError::PlatformUnknown {
+            cause: error.to_string(),
+        };
+        let platform = Evidence::parse(kind, evidence)
+            .and_then(|e| e.unverified_platform())
+            .map_err(unknown)?;
+        self.keeper.endorsement(&platform, self.clock.now()).await
+    }
+
+    /// Renews what is due, for ever.
+    pub async fn keep_fresh(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(RENEW_PAUSE).await;
+            self.keeper.renew_due(self.clock.now()).await;
+        }
+    }
+
+    /// When each platform's collateral ends.
+    #[must_use]
+    pub fn expiries(&self) -> Vec<IdentityExpiry> {
+        let rows = self.keeper.report().into_iter();
+        rows.filter_map(|(platform, end, _)| {
+            Some(IdentityExpiry {
+                what: format!("collateral of {platform}"),
+                not_after: end?,
+            })
+        })
+        .collect()
+    }
+
+    /// What failed last, one sentence each.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let rows = self.keeper.report().into_iter();
+        rows.filter_map(|(platform, _, failure)| {
+            Some(format!("collateral of {platform}: {}", failure?))
+        })
+        .collect()
+    }
+}
+
+/// Whose fault a missing endorsement is, for the peer: ours or the vendor's, never the marble's.
+impl From<CollateralError> for crate::marble::Failure {
+    fn from(error: CollateralError) -> Self {
+        let told = format!(
+            "collateral for this platform can't be had  [{}]",
+            error.code()
+        );
+        Self::unavailable(error.code(), chain(&error), told)
+    }
+}
+
+/// Good signatures by hash, in two halves: when the young half is full it becomes the old one.
+///
+/// Only whole verifications that succeeded put something in, so a stranger's garbage evicts nothing.
+#[derive(Default)]
+struct Memo(Mutex<Halves>);
+
+#[derive(Default)]
+struct Halves {
+    young: HashSet<[u8; 32]>,
+    old: HashSet<[u8; 32]>,
+}
+
+impl SignatureMemo for Memo {
+    fn contains(&self, key: &[u8; 32]) -> bool {
+        let mut halves = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if halves.young.contains(key) {
+            return true;
+        }
+        let known = halves.old.contains(key);
+        if known {
+            halves.remember(*key);
+        }
+        known
+    }
+
+    fn insert(&self, keys: &[[u8; 32]]) {
+        let mut halves = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in keys {
+            halves.remember(*key);
+        }
+    }
+}
+
+impl Halves {
+    fn remember(&mut self, key: [u8; 32]) {
+        if self.young.len() >= MEMO_LENGTH_MAX / 2 {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(n: u32) -> [u8; 32] {
+        let mut key = [0; 32];
+        key[..4].copy_from_slice(&n.to_be_bytes());
+        key
+    }
+
+    #[test]
+    fn the_memo_is_bounded_and_keeps_what_is_used() {
+        let memo = Memo::default();
+        memo.insert(&[key(0)]);
+        for n in 1..(3 * MEMO_LENGTH_MAX as u32) {
+            memo.insert(&[key(n)]);
+            if n % 1000 == 0 {
+                assert!(
+                    memo.contains(&key(0)),
+                    "a signature in use was forgotten after {n} others"
+                );
+            }
+        }
+        assert!(!memo.contains(&key(1)));
+        let halves = memo.0.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(halves.young.len() + halves.old.len() <= MEMO_LENGTH_MAX);
+    }
+}

@@ -1,0 +1,314 @@
+//! From configuration to serving, and the way out: the whole life of the process in one read.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use stoa_attestation::Anchor;
+use stoa_explain::Explain as _;
+use stoa_proto::mesh::mesh_server::MeshServer;
+use stoa_source::{Source, Tee};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, oneshot};
+use tower::ServiceExt as _;
+
+use crate::app::App;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::endorsements::Endorsements;
+use crate::error::chain;
+use crate::keys::AwsLcKeys;
+use crate::listener::{
+    self, CLIENT_CONNECTION_TIME_MAX, CONNECTIONS_MAX, Limits, MESH_CONNECTION_TIME_MAX,
+};
+use crate::marble::{JOINS_MAX, JoinService};
+use crate::ports::{ClientPort, MeshPort, generate};
+use crate::rate::Limiter;
+use crate::rest::{REQUEST_RATE, STATEMENT_RATE};
+use crate::session::{Sessions, Sharing};
+use crate::start::{self, Start, StartError};
+use crate::statement::StatementCache;
+use crate::view::{Published, State, Window};
+use crate::{upkeep, writer};
+
+/// Longest wait for Joins in flight when the process is told to stop.
+pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
+/// Largest message that gRPC takes before a frame's own limit is judged.
+const GRPC_MESSAGE_BYTES_MAX: usize = 1280 * 1024;
+
+/// Why [`run`] returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// SIGTERM or SIGINT.
+    Asked,
+    /// The writer's thread ended by itself, which is a bug.
+    WriterGone,
+}
+
+/// Serves until a signal comes. `listening` is called once for each port, when both are served.
+///
+/// # Errors
+/// [`StartError`]: nothing was served.
+pub async fn run(
+    config: &Config,
+    listening: impl Fn(&str, SocketAddr),
+) -> Result<Stopped, StartError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let keys = AwsLcKeys;
+    let source: Arc<dyn Source> = tee(config)?;
+    let anchors = anchors(config, &*source)?;
+    let insecure = anchors
+        .iter()
+        .find(|anchor| anchor.is_insecure())
+        .map(Anchor::sha256);
+    let client_key = generate(&keys)?;
+    let started = {
+        let (config, source, clock, spki) = (
+            config.clone(),
+            Arc::clone(&source),
+            Arc::clone(&clock),
+            client_key.spki.clone(),
+        );
+        let open = move || {
+            start::open(
+                &config.data,
+                &*source,
+                &keys,
+                &*clock,
+                &config.dns_names,
+                &spki,
+            )
+        };
+        tokio::task::spawn_blocking(open)
+            .await
+            .map_err(|_| StartError::Bug("opening the state died".to_owned()))??
+    };
+
+    let (gone, writer_gone) = oneshot::channel();
+    let (window, writer, root_key_id, port) = match started {
+        Start::Open(opened) => {
+            let view = opened.sequencer.view();
+            let window = Window::new(Published {
+                state: State::Open(view),
+                position: opened.position(),
+            });
+            let port = ClientPort::new(opened.client_chain, &client_key)?;
+            let again = start::open_again(config.data.clone(), Arc::clone(&source));
+            let (writer, _thread) = writer::spawn(
+                opened.journal,
+                opened.sequencer,
+                window.clone(),
+                again,
+                Arc::clone(&clock),
+                gone,
+            )
+            .map_err(|error| StartError::Bug(format!("no thread for the writer: {error}")))?;
+            (window, Some(writer), Some(opened.root_key_id), port)
+        }
+        Start::Recovery { reason, position } => {
+            tracing::error!(
+                event = "state.in-recovery",
+                reason,
+                "The sealed state can't be opened here"
+            );
+            // The sender stays until the process ends: there is no writer that could go.
+            std::mem::forget(gone);
+            let state = State::Recovery {
+                reason: reason.into(),
+            };
+            let window = Window::new(Published { state, position });
+            (
+                window,
+                None,
+                None,
+                ClientPort::self_signed(&keys, &client_key)?,
+            )
+        }
+    };
+
+    let digest = start::switches(insecure).digest();
+    let sessions = Arc::new(Sessions::new(
+        source,
+        root_key_id,
+        digest,
+        Arc::clone(&clock),
+    ));
+    let endorsements = Endorsements::new(&config.pccs, anchors, Arc::clone(&clock))?;
+    let app = Arc::new(App {
+        window,
+        writer,
+        sessions: Arc::clone(&sessions),
+        endorsements: Arc::clone(&endorsements),
+        keys,
+        clock,
+        root_key_id,
+        statement_rate: Limiter::new(STATEMENT_RATE, Instant::now()),
+        request_rate: Limiter::new(REQUEST_RATE, Instant::now()),
+        joins: Arc::new(Semaphore::new(JOINS_MAX)),
+        statement_cache: StatementCache::default(),
+        warnings: start::warnings(insecure),
+    });
+    prove_ourselves(&app).await;
+    tokio::spawn(sessions.keep_fresh());
+    tokio::spawn(endorsements.keep_fresh());
+    let serving = serve(config, &app, port, listening).await?;
+    let stopped = until_stopped(writer_gone).await;
+    serving.iter().for_each(tokio::task::JoinHandle::abort);
+    drain(&app).await;
+    tracing::info!(event = "coordinator.stopped", reason = ?stopped, "Stopped");
+    Ok(stopped)
+}
+
+/// One line as the command line says errors: what, why, what now.
+#[must_use]
+pub fn words(error: &StartError) -> String {
+    let remedy = error
+        .remedy()
+        .map(|remedy| format!("\n  remedy  {remedy}"))
+        .unwrap_or_default();
+    format!("error: {}  [{}]{remedy}", chain(error), error.code())
+}
+
+fn tee(config: &Config) -> Result<Arc<dyn Source>, StartError> {
+    let opened = Tee::open(&config.tee);
+    opened.map(Arc::from).map_err(|error| StartError::Tee {
+        what: "evidence",
+        cause: chain(&error),
+    })
+}
+
+/// The vendor's root, and with the dangerous switch one more; never that one on hardware (I2).
+fn anchors(config: &Config, source: &dyn Source) -> Result<Vec<Anchor>, StartError> {
+    let mut anchors = vec![Anchor::intel()];
+    if let Some(path) = &config.insecure_trust_root {
+        if source.is_hardware() {
+            return Err(StartError::InsecureRootOnHardware {
+                tee: config.tee.clone(),
+            });
+        }
+        anchors.push(insecure_anchor(path)?);
+    }
+    Ok(anchors)
+}
+
+fn insecure_anchor(path: &Path) -> Result<Anchor, StartError> {
+    let unusable = |cause: String| StartError::FileUnusable {
+        what: "trust root",
+        path: path.display().to_string(),
+        cause,
+    };
+    let pem = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    Anchor::insecure_from_pem(&pem).map_err(|error| unusable(chain(&error)))
+}
+
+/// Makes own evidence once and judges it as a marble would, so that a wrong collateral service or root shows now and
+/// not when the first marble comes. It is a warning, not a refusal: the service may come back.
+async fn prove_ourselves(app: &App) {
+    let proved = async {
+        let key = app.sessions.key(Sharing::Shared).await?;
+        app.endorsements
+            .own(key.evidence.kind, &key.evidence.evidence)
+            .await?;
+        Ok::<_, crate::error::EdgeError>(())
+    };
+    if let Err(error) = proved.await {
+        tracing::error!(
+            event = "evidence.failed",
+            error = chain(&error),
+            "The coordinator can't prove itself yet; it tries again"
+        );
+    }
+}
+
+async fn serve(
+    config: &Config,
+    app: &Arc<App>,
+    port: ClientPort,
+    listening: impl Fn(&str, SocketAddr),
+) -> Result<Vec<tokio::task::JoinHandle<()>>, StartError> {
+    let (mesh, mesh_addr) = bind("mesh", config.mesh_addr).await?;
+    let (client, client_addr) = bind("client", config.client_addr).await?;
+    let port = Arc::new(port);
+    let upkeep = tokio::spawn(upkeep::keep(
+        Arc::clone(app),
+        Arc::clone(&port),
+        config.dns_names.clone(),
+    ));
+
+    let joins = Arc::clone(app);
+    let make_join = move |session| {
+        let service = JoinService {
+            app: Arc::clone(&joins),
+            session,
+        };
+        let server = MeshServer::new(service)
+            .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(usize::MAX);
+        server.map_request(|request: http::Request<hyper::body::Incoming>| {
+            request.map(tonic::body::Body::new)
+        })
+    };
+    let mesh_limits = Limits {
+        connection_time_max: MESH_CONNECTION_TIME_MAX,
+        connections_max: CONNECTIONS_MAX,
+    };
+    let mesh_port = Arc::new(MeshPort::new(&app.keys)?);
+    let mesh = tokio::spawn(listener::serve(mesh, mesh_port, mesh_limits, make_join));
+
+    let router = crate::rest::router(Arc::clone(app));
+    let make_rest = move |session: Arc<listener::Session>| {
+        let router = router.clone();
+        router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(Arc::clone(&session));
+            request
+        })
+    };
+    let client_limits = Limits {
+        connection_time_max: CLIENT_CONNECTION_TIME_MAX,
+        connections_max: CONNECTIONS_MAX,
+    };
+    let client = tokio::spawn(listener::serve(client, port, client_limits, make_rest));
+    listening("mesh", mesh_addr);
+    listening("client", client_addr);
+    Ok(vec![mesh, client, upkeep])
+}
+
+async fn bind(
+    listener: &'static str,
+    addr: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |error: std::io::Error| StartError::Port {
+        listener,
+        addr: addr.to_string(),
+        cause: error.to_string(),
+    };
+    let bound = TcpListener::bind(addr).await.map_err(failed)?;
+    let addr = bound.local_addr().map_err(failed)?;
+    Ok((bound, addr))
+}
+
+async fn until_stopped(writer_gone: oneshot::Receiver<()>) -> Stopped {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        // Without signals it can still be killed, which loses nothing.
+        let _ = writer_gone.await;
+        return Stopped::WriterGone;
+    };
+    tokio::select! {
+        _ = terminate.recv() => Stopped::Asked,
+        _ = interrupt.recv() => Stopped::Asked,
+        _ = writer_gone => Stopped::WriterGone,
+    }
+}
+
+/// Waits for the Joins in flight: what they were promised is durable, but they want to hear it.
+async fn drain(app: &App) {
+    let all = app.joins.acquire_many(JOINS_MAX as u32);
+    if tokio::time::timeout(DRAIN_TIME_MAX, all).await.is_err() {
+        tracing::warn!(event = "coordinator.drain-slow", "Joins were cut off");
+    }
+}
