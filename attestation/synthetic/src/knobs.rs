@@ -261,7 +261,8 @@ impl Default for Knobs {
     fn default() -> Self {
         Self {
             tcb: PlatformTcb::UpToDate,
-            fmspc: [0x00, 0x90, 0x6E, 0xD5, 0x00, 0x00],
+            // Decimal digits only: verifiers disagree on the case of letters in TCB info.
+            fmspc: [0x00, 0x90, 0x67, 0x11, 0x00, 0x00],
             pck_ca: PckCa::Platform,
             revoked: Vec::new(),
             pck_not_after: None,

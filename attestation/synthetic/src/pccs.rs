@@ -289,7 +289,13 @@ mod tests {
 
     #[test]
     fn serves_what_the_platform_says_and_nothing_else() {
-        let platform = Platform::seeded([1; 32], Knobs::default());
+        let platform = Platform::seeded(
+            [1; 32],
+            Knobs {
+                fmspc: [0x00, 0x90, 0x6E, 0xD5, 0x00, 0x00],
+                ..Knobs::default()
+            },
+        );
         let cases = [
             ("/sgx/certification/v4/tcb?fmspc=00906ED50000", 200),
             ("/sgx/certification/v4/tcb?fmspc=00906ed50000", 200),
@@ -321,7 +327,7 @@ mod tests {
         let platform = Platform::seeded([1; 32], Knobs::default());
         let response = respond(
             &platform,
-            "/tdx/certification/v4/tcb?fmspc=00906ed50000",
+            "/tdx/certification/v4/tcb?fmspc=009067110000",
             now(),
         );
         let text = String::from_utf8(response.body).unwrap();
