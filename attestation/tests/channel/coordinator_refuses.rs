@@ -3,11 +3,13 @@
 use sha2::{Digest, Sha512};
 use stoa_attestation::Kind;
 use stoa_attestation::channel::{
-    Attesting, AwaitMarble, ChannelError, Frame, Hello, LeafReceipt, NewKey, Role, Session,
-    evidence_bound,
+    Attesting, AwaitMarble, ChannelError, Frame, Hello, LeafReceipt, NewKey, Purpose, Role,
+    Session, TlsFacts, evidence_bound,
 };
 
-use crate::lists::{check_all, code, fields, joined, one_field_changed, with_field_changed};
+use crate::lists::{
+    Change, check_all, code, fields, joined, one_field_changed, with_field_changed,
+};
 use crate::world::{
     ALGORITHMS, CLIENT_NONCE, INSTANCE, Key, MARBLE_TYPE, SERVER_NONCE, World, new_key,
 };
@@ -79,6 +81,95 @@ fn evidence_of_another_session_is_not_taken() {
     let (_, frame_4, frame_5) = marble.evidence(stolen).unwrap();
     let proof = waiting.receive(&frame_4, &frame_5, ALGORITHMS).unwrap();
     assert_eq!(code(&world.verify(proof)), "binding-differs");
+}
+
+/// The host holds genuine evidence of the right marble from another session, which differs in one fact only.
+#[test]
+fn evidence_of_a_session_that_differs_in_one_fact_is_not_taken() {
+    let cases: [Change<Facts>; 11] = [
+        ("nothing", "accepted", |_| {}),
+        ("exporter", "binding-differs", |facts| facts.x[0] ^= 1),
+        ("server leaf", "binding-differs", |facts| {
+            facts.server_leaf = Key::p256().spki()
+        }),
+        ("client leaf", "binding-differs", |facts| {
+            facts.client_leaf = Key::p256().spki()
+        }),
+        ("client nonce", "binding-differs", |facts| {
+            facts.client.nonce[0] ^= 1
+        }),
+        ("server nonce", "binding-differs", |facts| {
+            facts.server.nonce[0] ^= 1
+        }),
+        ("marble type", "binding-differs", |facts| {
+            facts.client.marble_type.push('2')
+        }),
+        ("purpose", "binding-differs", |facts| {
+            (facts.client.purpose, facts.server.purpose) = (Purpose::Renew, Purpose::Renew);
+        }),
+        ("certified key", "binding-differs", |facts| {
+            facts.certified = Key::p256().spki()
+        }),
+        ("kind", "binding-differs", |facts| {
+            facts.kind = Kind::SgxDcap
+        }),
+        ("frame 3", "binding-differs", |facts| facts.body_3.push(0)),
+    ];
+    check_all(cases.map(|(name, wanted, change)| {
+        let world = World::new();
+        let mut bodies = (Vec::new(), Vec::new());
+        let (marble, server) = world
+            .changed_hellos(
+                |frame| bodies.0.clone_from(&frame.body),
+                |frame| bodies.1.clone_from(&frame.body),
+            )
+            .unwrap();
+        let (waiting, frame_3) = world.frame_3(server);
+        let marble = world.accept(marble, &frame_3).unwrap();
+        let mut facts = Facts {
+            x: world.x_marble,
+            server_leaf: world.server_tls.spki(),
+            client_leaf: world.client_tls.spki(),
+            client: Hello::decode(Role::Client, &bodies.0).unwrap(),
+            server: Hello::decode(Role::Server, &bodies.1).unwrap(),
+            certified: world.client_tls.spki(),
+            kind: Kind::TdxDcap,
+            body_3: frame_3.body,
+        };
+        change(&mut facts);
+        let (_, frame_4, frame_5) = marble
+            .evidence(world.quote_marble(facts.report_data()))
+            .unwrap();
+        let proof = waiting.receive(&frame_4, &frame_5, ALGORITHMS).unwrap();
+        (name.to_owned(), wanted, code(&world.verify(proof)))
+    }));
+}
+
+/// Everything that a marble's report data is made of.
+struct Facts {
+    x: [u8; 48],
+    server_leaf: Vec<u8>,
+    client_leaf: Vec<u8>,
+    client: Hello,
+    server: Hello,
+    certified: Vec<u8>,
+    kind: Kind,
+    body_3: Vec<u8>,
+}
+
+impl Facts {
+    fn report_data(self) -> [u8; 64] {
+        let (body_1, body_2) = (self.client.encode(), self.server.encode());
+        let tls = TlsFacts {
+            exporter: self.x,
+            server_spki: self.server_leaf,
+            client_spki: self.client_leaf,
+        };
+        let session = Session::new(tls, (self.client, &body_1), (self.server, &body_2));
+        session
+            .marble_report(self.kind, &self.certified, &evidence_bound(&self.body_3))
+            .report_data
+    }
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! What must work: whole Joins, for each purpose, kind and kind of key.
 
-use stoa_attestation::Body;
-use stoa_attestation::Kind;
-use stoa_attestation::channel::{Purpose, Seen, Switches, default_security_digest};
+use stoa_attestation::channel::{
+    Purpose, Seen, StateBytes, Switches, check_security_digest, check_session_bound,
+    default_security_digest,
+};
+use stoa_attestation::{Anchor, Body, Kind, Reference};
 use stoa_synthetic::SgxIdentity;
 
 use crate::lists::{check_all, code};
@@ -276,4 +278,53 @@ fn switches_are_accepted_only_as_the_rules_say() {
         world.reference.security_digest = security_digest;
         (name.to_owned(), wanted, code(&world.until_accepted()))
     }));
+}
+
+/// A verifier that was given an insecure root still wants the default of a coordinator on real hardware.
+#[test]
+fn an_insecure_root_counts_only_for_evidence_under_it() {
+    let (reference, intel) = (Reference::default(), Anchor::intel());
+    let own = Anchor::insecure_from_pem(World::new().platform.root_pem()).unwrap();
+    for root in [&intel, &own] {
+        let digest = Switches::insecure_trust_root(&root.sha256()).digest();
+        let refused = check_security_digest(&digest, &reference, &intel);
+        assert_eq!(code(&refused), "security-digest-differs", "{}", root.name());
+    }
+    assert!(check_security_digest(&default_security_digest(), &reference, &intel).is_ok());
+    let digest = Switches::insecure_trust_root(&own.sha256()).digest();
+    assert!(check_security_digest(&digest, &reference, &own).is_ok());
+}
+
+/// What a client runs over a statement is what a marble runs over frame 3.
+#[test]
+fn the_bound_of_a_session_key_can_be_checked_by_itself() {
+    let world = World::new();
+    let (marble, _) = world.until_accepted().unwrap();
+    let accepted = marble.accepted();
+    let check = |kind, spki: &[u8], state: &StateBytes, quoted_at| {
+        code(&check_session_bound(
+            &accepted.claims,
+            kind,
+            spki,
+            state,
+            quoted_at,
+        ))
+    };
+    let (spki, state, at) = (world.session.spki(), &accepted.state, world.quoted_at);
+    let mut other_digest = state.clone();
+    other_digest.security_digest[0] ^= 1;
+    assert_eq!(check(Kind::SgxDcap, &spki, state, at), "accepted");
+    assert_eq!(check(Kind::TdxDcap, &spki, state, at), "binding-differs");
+    assert_eq!(
+        check(Kind::SgxDcap, &Key::p256().spki(), state, at),
+        "binding-differs"
+    );
+    assert_eq!(
+        check(Kind::SgxDcap, &spki, &other_digest, at),
+        "binding-differs"
+    );
+    assert_eq!(
+        check(Kind::SgxDcap, &spki, state, at + 1),
+        "binding-differs"
+    );
 }
