@@ -20,7 +20,13 @@ use stoa_store::conformance::SeededRng;
 use stoa_store::{Backend, DataKey, Folder, Journal};
 
 /// Rounds of the kill loop.
-const KILLS: usize = 20;
+fn kills() -> usize {
+    if std::env::var_os("STOA_TEST_FULL").is_some_and(|value| value == "1") {
+        300
+    } else {
+        20
+    }
+}
 
 /// Threads and writers that keep the machine busy meanwhile.
 const LOAD_THREADS: usize = 3;
@@ -71,7 +77,7 @@ fn a_writer_killed_at_any_moment_under_load_loses_nothing_acknowledged() {
     assert_eq!((said.acknowledged, code), (3, Some(0)));
     let mut acknowledged = said.acknowledged;
     let (mut in_flight, mut while_opening) = (0, 0);
-    for round in 0..KILLS {
+    for round in 0..kills() {
         let mut child = writer::start(test, &data, "open forever");
         // From during its opening to some hundred batches later.
         let wait = Duration::from_millis(u64::from(rng.next_u32() % 900));

@@ -148,7 +148,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 
 fn damage_everything(test: &str, end: End) {
     writer::child_if_told();
-    let dir = tempfile::tempdir().unwrap();
+    let dir = writer::folder_in_memory();
     let sample = sample(test, &dir.path().join("data"), end);
     let mut rng = SeededRng::new(77);
     let mut verdicts: BTreeMap<String, usize> = BTreeMap::new();

@@ -401,6 +401,14 @@ fn a_compacted_journal_survives_damage_to_either_slot_of_the_head() {
 }
 
 #[test]
+fn a_journal_can_move_to_the_writers_thread() {
+    let disk = Disk::new();
+    let mut journal = create(&disk);
+    let writer = std::thread::spawn(move || journal.append(b"batch", &mut SeededRng::new(2)));
+    assert_eq!(writer.join().unwrap().unwrap().0, 1);
+}
+
+#[test]
 fn debug_output_holds_no_secret() {
     let disk = Disk::new();
     let mut journal = create(&disk);

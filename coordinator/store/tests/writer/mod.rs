@@ -259,6 +259,14 @@ pub(crate) fn hear_until(out: &mut impl BufRead, last: &str) -> Said {
     said
 }
 
+/// A temporary folder in memory where there is such a place: for tests that judge content and not the disk. Syncs cost
+/// nothing there.
+pub(crate) fn folder_in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
+}
+
 /// Every file and folder with its content's hash.
 pub(crate) fn fingerprint(dir: &Path) -> BTreeMap<PathBuf, Option<[u8; 32]>> {
     let mut found = BTreeMap::new();
