@@ -2,6 +2,9 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
+pub mod der;
+pub mod forge;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
