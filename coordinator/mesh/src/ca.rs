@@ -20,7 +20,12 @@ use time::OffsetDateTime;
 
 use crate::certificate::{Certificate, SERIAL_BYTES, key_identifier};
 use crate::keys::{KeyKind, KeyMaterial, Keys, Subject};
-use crate::refusal::NotCertified;
+use crate::not_certified::{
+    COMMON_NAME_BYTES_MAX, LEAF_LIFETIME_SECS_MIN, NAMES_MAX, NotCertified,
+};
+
+#[cfg(test)]
+mod tests;
 
 /// Life of the root CA in seconds: 10 years of 365 days.
 pub const ROOT_LIFETIME_SECS: u64 = 10 * 365 * DAY_SECS;
@@ -32,14 +37,8 @@ pub const COORDINATOR_LEAF_LIFETIME_SECS: u64 = 90 * DAY_SECS;
 ///
 /// The attested channel tolerates the same difference of clocks (docs/protocol/attest-1.md, section 4).
 pub const BACKDATE_SECS: u64 = 300;
-/// A leaf that would end sooner than this is refused rather than issued.
-pub const LEAF_LIFETIME_SECS_MIN: u64 = 60;
-/// Longest common name in bytes (RFC 5280, appendix A: ub-common-name).
-pub const COMMON_NAME_BYTES_MAX: usize = 64;
 /// Longest DNS name in bytes (RFC 1035, 2.3.4).
 pub const DNS_NAME_BYTES_MAX: usize = 253;
-/// Most names in one certificate.
-pub const NAMES_MAX: usize = 256;
 
 const DAY_SECS: u64 = 24 * 60 * 60;
 

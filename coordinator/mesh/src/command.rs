@@ -16,14 +16,15 @@ use zeroize::Zeroizing;
 
 use crate::ca::{
     COORDINATOR_LEAF_LIFETIME_SECS, Certified, ISSUING_LIFETIME_SECS, Limits, ROOT_LIFETIME_SECS,
-    Role, Signer, Template, serial, sign, validate,
+    Role, Signer, Template, serial,
 };
 use crate::certificate::Certificate;
-use crate::event::DerivationSecret;
-use crate::keys::{KeyKind, KeyMaterial, Keys};
+use crate::issue::{generate, issue};
+use crate::keys::{KeyKind, Keys};
 use crate::provision::Draft;
 use crate::refusal::Refusal;
-use crate::secrets::{self, Issuing, Secret};
+use crate::secret::{DerivationSecret, Secret};
+use crate::secrets::{self, Issuing};
 use crate::view::View;
 
 /// Hex digits of K(SPKI) in the common name of a CA.
@@ -278,33 +279,6 @@ fn issuing_ca(
 fn ca_name(what: &str, spki: &[u8]) -> String {
     let key = stoa_attestation::channel::key_id(spki);
     format!("{what} {}", hex::encode(&key[..CA_NAME_KEY_BYTES]))
-}
-
-/// Template, validator, signer; errors name the holder.
-pub(crate) fn issue(
-    template: Template,
-    limits: &Limits<'_>,
-    signer: Signer<'_>,
-    keys: &dyn Keys,
-    holder: &str,
-) -> Result<Certificate, Refusal> {
-    validate(template, limits)
-        .and_then(|content| sign(&content, signer, keys))
-        .map_err(|cause| Refusal::Certificate {
-            holder: holder.to_owned(),
-            cause,
-        })
-}
-
-pub(crate) fn generate(
-    keys: &dyn Keys,
-    kind: KeyKind,
-    holder: &str,
-) -> Result<KeyMaterial, Refusal> {
-    keys.generate(kind).map_err(|cause| Refusal::Key {
-        holder: holder.to_owned(),
-        cause,
-    })
 }
 
 /// The names under which the coordinator is reached: configured ones, and loopback.

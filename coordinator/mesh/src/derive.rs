@@ -8,7 +8,8 @@ use sha2::Sha512;
 use stoa_attestation::lp::Writer;
 use zeroize::Zeroizing;
 
-use crate::event::{DerivationSecret, Instance};
+use crate::identity::Instance;
+use crate::secret::DerivationSecret;
 
 const LABEL: &str = "stoa/secret";
 /// Version of the derivation: another one gives unrelated secrets.

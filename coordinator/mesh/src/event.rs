@@ -10,16 +10,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use stoa_manifest::Manifest;
-use zeroize::Zeroizing;
 
 use crate::ca::Certified;
 use crate::certificate::Certificate;
-use crate::secrets::Secret;
-
-/// Length in bytes of an instance's name, as in the leaf and in attest-1's Hello.
-pub const INSTANCE_BYTES: usize = 16;
-/// An instance of a marble, by the name it goes by.
-pub type Instance = [u8; INSTANCE_BYTES];
+use crate::identity::Instance;
+use crate::secret::{DerivationSecret, Secret};
 
 /// One step of a mesh's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,16 +54,6 @@ pub struct Founded {
     pub root: Certified,
     /// Secrets of single instances are derived from it (docs/reference/derivation.md).
     pub(crate) derivation: DerivationSecret,
-}
-
-/// 32 random bytes, made at founding, from which the secrets of single instances are derived.
-#[derive(Clone, PartialEq, Eq)]
-pub struct DerivationSecret(pub(crate) Zeroizing<[u8; 32]>);
-
-impl fmt::Debug for DerivationSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("<secret>")
-    }
 }
 
 /// The coordinator got a leaf for its client port.

@@ -1,12 +1,14 @@
-//! Names of what this mesh certifies: trust domain, SPIFFE ID, an instance that proposed no name of its own.
+//! Names of what this mesh certifies: trust domain, SPIFFE ID, instance.
 //!
 //! Source: SPIFFE ID and SPIFFE Verifiable Identity Document, 2.1 and 2.2; docs/protocol/attest-1.md, sections 1 and 3.
 //! Does not live here: DNS names (they are the manifest's).
 
 use stoa_attestation::channel::key_id;
 
-use crate::event::{INSTANCE_BYTES, Instance};
-
+/// Length in bytes of an instance's name, as in the leaf and in attest-1's Hello.
+pub(crate) const INSTANCE_BYTES: usize = 16;
+/// An instance of a marble, by the name it goes by.
+pub type Instance = [u8; INSTANCE_BYTES];
 /// Bytes of K(root SPKI) that name a mesh without a name.
 const TRUST_DOMAIN_KEY_BYTES: usize = 16;
 

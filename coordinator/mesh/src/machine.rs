@@ -13,8 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::command::{Command, CoordinatorLeaf, Found, Rotate, SetManifest};
 use crate::event::{Admittance, Admitted, Event, Founded, ManifestSet, Rotated, Started};
-use crate::provision::Draft;
-use crate::provision::DraftEntry;
+use crate::provision::{Draft, DraftEntry};
 use crate::refusal::Refusal;
 use crate::state::{InstanceName, Living, Policy, RETRY_WINDOW_SECS, State};
 use crate::stored::{self, Batch, Damaged};
@@ -22,8 +21,8 @@ use crate::view::View;
 
 /// Manifests in the history of one mesh, at most (docs/protocol/attest-1.md, section 8: it fits the statement).
 pub const HISTORY_MAX: usize = 10_000;
-/// Instances that are kept at one time, at most.
-pub const INSTANCES_MAX: usize = 1 << 20;
+/// Instances that are kept at one time, at most: with one leaf each, their snapshot fits one record of the journal.
+pub const INSTANCES_MAX: usize = 1 << 18;
 
 /// What a decision may look at beside state and command.
 pub struct Env<'a> {

@@ -7,7 +7,6 @@
 //! Does not live here: how a symmetric one is derived (`derive`), how templates name them (`provision`).
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rand_core::CryptoRng;
@@ -15,35 +14,18 @@ use stoa_manifest::{CertificateTemplate, Manifest, SecretDefinition, SecretKind}
 use zeroize::Zeroizing;
 
 use crate::ca::{Certified, Limits, Role, Signer, Template, serial};
-use crate::command::{generate, issue};
 use crate::derive;
-use crate::event::{DerivationSecret, Instance};
+use crate::identity::Instance;
+use crate::issue::{generate, issue};
 use crate::keys::{KeyKind, Keys};
 use crate::refusal::Refusal;
+use crate::secret::{DerivationSecret, Secret};
 
 const DAY_SECS: u64 = 24 * 60 * 60;
 /// Common name of a certificate secret that names neither a common name nor exactly one DNS name.
 const COMMON_NAME_DEFAULT: &str = "Stoa generated certificate";
 /// DNS name of a certificate secret that has no name at all; 127.0.0.1 and ::1 come with it.
 const DNS_NAME_DEFAULT: &str = "localhost";
-
-/// A secret, made.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Secret {
-    /// A symmetric key.
-    Symmetric(Zeroizing<Vec<u8>>),
-    /// A certificate of the mesh with its private key.
-    Certificate(Certified),
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Symmetric(_) => f.write_str("Symmetric(<secret>)"),
-            Self::Certificate(certified) => f.debug_tuple("Certificate").field(certified).finish(),
-        }
-    }
-}
 
 /// What certificate secrets are made with.
 #[derive(Clone, Copy)]

@@ -10,13 +10,14 @@ use rustls_pki_types::UnixTime;
 use stoa_explain::Explain;
 use zeroize::Zeroizing;
 
+use crate::board::Change;
 use crate::command::Command;
 use crate::event::Event;
 use crate::machine::{Env, Machine};
-use crate::provision::Provision;
 use crate::refusal::Refusal;
+use crate::render::Provision;
 use crate::stored;
-use crate::view::{Change, View};
+use crate::view::View;
 
 #[cfg(test)]
 mod tests;

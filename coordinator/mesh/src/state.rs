@@ -14,8 +14,9 @@ use stoa_manifest::Manifest;
 
 use crate::ca::Certified;
 use crate::certificate::{Certificate, SERIAL_BYTES};
-use crate::event::{Admittance, Admitted, Event, Founded, Instance, ManifestSet};
-use crate::secrets::Secret;
+use crate::event::{Admittance, Admitted, Event, Founded, ManifestSet};
+use crate::identity::Instance;
+use crate::secret::Secret;
 
 /// Seconds after a counted activation in which another one under the same key is its retry and does not count.
 pub const RETRY_WINDOW_SECS: u64 = 600;

@@ -1,27 +1,27 @@
 //! What readers see: the committed state as a handful of `Arc`s, without a lock in front of them.
 //!
-//! A view shares CAs, manifest, secrets and history with the state that it was taken from; counters are on a board
-//! that the sequencer updates when a batch is durable, so that a view costs the same with one instance or a million.
+//! A view shares CAs, manifest, secrets and history with the state that it was taken from; counters are on the shared
+//! board.
 //!
 //! Does not live here: the state itself (`state`), the statement's JSON (`server`).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustls_pki_types::UnixTime;
 use stoa_attestation::channel::{CoordinatorState, Transition};
-use stoa_explain::Explain;
 use stoa_manifest::Manifest;
 
+use crate::board::Board;
 use crate::ca::Certified;
 use crate::certificate::Certificate;
-use crate::event::{Admittance, DerivationSecret, Event};
+use crate::event::Founded;
 use crate::identity::trust_domain;
-use crate::keys::{KeyError, Keys};
 use crate::refusal::Refusal;
-use crate::state::{InstanceName, Policy, State};
+use crate::secret::DerivationSecret;
+use crate::state::{Policy, State};
 
 /// Refusals that are remembered; older ones go.
 pub const REFUSALS_MAX: usize = 64;
@@ -34,7 +34,7 @@ const STATE_ACCEPTING_MARBLES: u8 = 3;
 #[derive(Clone)]
 pub struct View {
     floor: u64,
-    root: Option<Arc<crate::event::Founded>>,
+    root: Option<Arc<Founded>>,
     coordinator_leaf: Option<Arc<Certificate>>,
     issuing: Option<Arc<Certified>>,
     policy: Option<Arc<Policy>>,
@@ -109,7 +109,7 @@ impl View {
 
     /// The state as attest-1's state bytes hold it, without an owner; `None` before founding.
     ///
-    /// `root_key_id`: K(root SPKI) from the private key, as [`check_root_key`] gives it.
+    /// `root_key_id`: K(root SPKI) from the private key, as `check_root_key` gives it.
     #[must_use]
     pub fn coordinator_state(&self, root_key_id: [u8; 32]) -> Option<CoordinatorState> {
         self.root.as_ref()?;
@@ -209,11 +209,9 @@ impl View {
             return Vec::new();
         };
         let now = self.not_before_floor(now);
-        let tallies = self.board.tallies();
+        let counts = self.board.counts(now);
         let status = |(marble, definition): (&String, &stoa_manifest::Marble)| {
-            let (live, activated) = tallies
-                .get(marble)
-                .map_or((0, 0), |tally| (tally.live(now), tally.activated));
+            let (live, activated) = counts.get(marble).copied().unwrap_or((0, 0));
             MarbleStatus {
                 marble: marble.clone(),
                 live,
@@ -330,181 +328,5 @@ impl PartialEq for View {
             && self.policy == other.policy
             && self.history == other.history
             && at(self) == at(other)
-    }
-}
-
-/// Counters of all marbles, shared by all views, changed only when a batch is durable.
-#[derive(Debug, Default)]
-pub(crate) struct Board(Mutex<BTreeMap<String, Tally>>);
-
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Tally {
-    activated: u64,
-    /// How many instances have their last leaf end at this second.
-    ends: BTreeMap<u64, u64>,
-    /// Sum of `ends`.
-    live: u64,
-}
-
-impl Tally {
-    /// Instances whose last leaf is in force at `now`.
-    fn live(&self, now: u64) -> u64 {
-        self.live - self.ends.range(..now).map(|(_, count)| count).sum::<u64>()
-    }
-
-    /// Forgets what ended before the time floor, so that only what ended since has to be subtracted.
-    fn forget(&mut self, floor: u64) {
-        while let Some(entry) = self.ends.first_entry() {
-            if *entry.key() >= floor {
-                return;
-            }
-            self.live -= entry.remove();
-        }
-    }
-
-    fn add(&mut self, end: u64) {
-        *self.ends.entry(end).or_default() += 1;
-        self.live += 1;
-    }
-
-    fn remove(&mut self, end: u64) {
-        if let Some(count) = self.ends.get_mut(&end) {
-            *count -= 1;
-            self.live -= 1;
-            if *count == 0 {
-                self.ends.remove(&end);
-            }
-        }
-    }
-}
-
-/// What one event changes on the board.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Change {
-    marble: String,
-    counted: bool,
-    /// End of the instance's leaves before, if it lives.
-    before: Option<u64>,
-    /// End of its leaves after.
-    after: u64,
-}
-
-impl Change {
-    /// What `event`, not yet applied to `state`, will change.
-    pub(crate) fn of(state: &State, event: &Event) -> Option<Self> {
-        let Event::Admitted(admitted) = event else {
-            return None;
-        };
-        let name = InstanceName {
-            marble: admitted.marble.clone(),
-            instance: admitted.instance,
-        };
-        let before = state.instances.get(&name).map(crate::state::Living::end);
-        let after = before.unwrap_or(0).max(admitted.leaf.not_after());
-        Some(Self {
-            marble: admitted.marble.clone(),
-            counted: admitted.entry == Admittance::Activated,
-            before,
-            after,
-        })
-    }
-}
-
-impl Board {
-    fn of(state: &State) -> Self {
-        let mut tallies = BTreeMap::<String, Tally>::new();
-        for (marble, activated) in &state.activated {
-            tallies.entry(marble.clone()).or_default().activated = *activated;
-        }
-        for (name, living) in &state.instances {
-            tallies
-                .entry(name.marble.clone())
-                .or_default()
-                .add(living.end());
-        }
-        Self(Mutex::new(tallies))
-    }
-
-    /// Takes in what became durable; `floor` is the time of the newest event among it.
-    pub(crate) fn commit(&self, changes: impl IntoIterator<Item = Change>, floor: u64) {
-        let mut tallies = self.tallies();
-        for change in changes {
-            let tally = tallies.entry(change.marble).or_default();
-            tally.activated += u64::from(change.counted);
-            if let Some(before) = change.before {
-                tally.remove(before);
-            }
-            tally.add(change.after);
-        }
-        tallies.values_mut().for_each(|tally| tally.forget(floor));
-    }
-
-    fn tallies(&self) -> MutexGuard<'_, BTreeMap<String, Tally>> {
-        // A tally is only counters; a half-made change would show in a number, never in a decision.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Compares each CA's certificate with the key beside it, and gives K(root SPKI) as the private key has it.
-///
-/// Without this, whoever founds a mesh could write another mesh's public root into its journal and be taken for it
-/// (docs/protocol/attest-1.md, section 4). `None` before founding.
-///
-/// # Errors
-/// [`CaKeyDiffers`] if a certificate and its key differ or a key can't be read: the coordinator must not start.
-pub fn check_root_key(view: &View, keys: &dyn Keys) -> Result<Option<[u8; 32]>, CaKeyDiffers> {
-    let check = |authority: &Certified| {
-        let key = authority.key();
-        let name = || authority.certificate().common_name().to_owned();
-        let public = keys
-            .public(key.kind, &key.pkcs8)
-            .map_err(|cause| CaKeyDiffers::Unreadable { ca: name(), cause })?;
-        if public != authority.certificate().spki() || public != key.spki {
-            let id = |spki: &[u8]| hex::encode(stoa_attestation::channel::key_id(spki));
-            return Err(CaKeyDiffers::Differs {
-                ca: name(),
-                certificate: id(authority.certificate().spki()),
-                key: id(&public),
-            });
-        }
-        Ok(stoa_attestation::channel::key_id(&public))
-    };
-    view.issuing_authority().map(check).transpose()?;
-    view.root_authority().map(check).transpose()
-}
-
-/// A CA's certificate and private key do not belong together.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CaKeyDiffers {
-    /// The public keys differ.
-    #[error(
-        "the certificate of `{ca}` names the key {certificate}, the private key beside it is that of {key} (SHA-256 of the SPKIs)"
-    )]
-    Differs {
-        /// The CA.
-        ca: String,
-        /// SHA-256 of the SPKI in the certificate, lower-case hex.
-        certificate: String,
-        /// SHA-256 of the SPKI of the private key, lower-case hex.
-        key: String,
-    },
-    /// The private key can't be read.
-    #[error("the private key of `{ca}` can't be read")]
-    Unreadable {
-        /// The CA.
-        ca: String,
-        /// What the crypto library said.
-        #[source]
-        cause: KeyError,
-    },
-}
-
-impl Explain for CaKeyDiffers {
-    fn code(&self) -> &'static str {
-        "ca-key-differs"
-    }
-
-    fn remedy(&self) -> Option<String> {
-        Some("restore the data folder from a backup; whoever wrote this one does not hold that CA's key".to_owned())
     }
 }

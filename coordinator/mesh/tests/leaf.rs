@@ -76,7 +76,7 @@ fn a_leaf_says_what_the_manifest_says_and_chains_to_the_root() {
     let now = START + 1000;
     let given = provision(mesh.activate("signer", 1, Some([0xab; 16]), now));
     let root = mesh.view().root().unwrap().der().to_vec();
-    assert_eq!(given.trust, [root.clone()]);
+    assert_eq!(given.trust, std::slice::from_ref(&root));
     let leaf = parsed(&given.chain[0]);
     let issuing = parsed(&given.chain[1]);
 

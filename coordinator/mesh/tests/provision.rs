@@ -7,7 +7,7 @@ use common::{
     MANIFEST, Mesh, POSITION, START, SeededKeys, at, claims_of, code, p256_key, provision,
 };
 use stoa_explain::Explain as _;
-use stoa_mesh::provision::FILE_MODE_DEFAULT;
+use stoa_mesh::render::FILE_MODE_DEFAULT;
 use stoa_mesh::{
     Applicant, Caller, Command, Entry, KeyError, KeyKind, KeyMaterial, Keys, Outcome, Refusal,
     SetManifest,
@@ -281,8 +281,8 @@ fn secrets_of(mesh: &Mesh, given: &stoa_mesh::Provision) -> Vec<String> {
         if let stoa_mesh::Event::ManifestSet(set) = event {
             for secret in set.shared.values() {
                 match secret {
-                    stoa_mesh::secrets::Secret::Symmetric(key) => secrets.push(key.to_vec()),
-                    stoa_mesh::secrets::Secret::Certificate(_) => {}
+                    stoa_mesh::secret::Secret::Symmetric(key) => secrets.push(key.to_vec()),
+                    stoa_mesh::secret::Secret::Certificate(_) => {}
                 }
             }
         }

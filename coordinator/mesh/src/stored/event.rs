@@ -13,9 +13,8 @@ use super::field::{
     Put, authority, certificate, count, manifest, marble, put_authority, put_manifest, put_secrets,
     secrets, text,
 };
-use crate::event::{
-    Admittance, Admitted, DerivationSecret, Event, Founded, Grounds, ManifestSet, Rotated, Started,
-};
+use crate::event::{Admittance, Admitted, Event, Founded, Grounds, ManifestSet, Rotated, Started};
+use crate::secret::DerivationSecret;
 
 const TAG_FOUNDED: u16 = 1;
 const TAG_STARTED: u16 = 2;

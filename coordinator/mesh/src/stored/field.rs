@@ -14,7 +14,7 @@ use super::Damaged;
 use crate::ca::Certified;
 use crate::certificate::{CERTIFICATE_BYTES_MAX, Certificate};
 use crate::keys::{KeyKind, KeyMaterial};
-use crate::secrets::Secret;
+use crate::secret::Secret;
 
 /// Largest private key in bytes (PKCS #8; P-384 has 185).
 const KEY_BYTES_MAX: usize = 16 * 1024;

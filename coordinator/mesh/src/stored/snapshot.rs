@@ -17,7 +17,8 @@ use super::field::{
     Put, authority, count, manifest, marble, put_authority, put_manifest, put_secrets, secrets,
 };
 use crate::certificate::{CERTIFICATE_BYTES_MAX, Certificate};
-use crate::event::{DerivationSecret, Founded};
+use crate::event::Founded;
+use crate::secret::DerivationSecret;
 use crate::state::{InstanceName, IssuedLeaf, Living, Policy, State};
 
 const VERSION: u16 = 1;
