@@ -151,13 +151,35 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
 
 /// Makes a folder with everything in it durable, from the leaves to the root.
 pub(crate) fn sync_tree(path: &Path) -> Result<(), StoreError> {
+    for_each_file(path, &|file, path| {
+        file.sync_all().map_err(StoreError::io("sync", path))
+    })
+}
+
+/// Makes a folder durable as it is, and lets go of what memory holds of its files, so that they are read from the disk.
+///
+/// After a failed sync the page cache shows what the disk never got, and calls it clean. Whoever reads it back from
+/// there would take it for durable. Letting go is a request; where the system does not follow it, nothing is lost but
+/// this.
+pub(crate) fn settle_tree(path: &Path) -> Result<(), StoreError> {
+    for_each_file(path, &|file, path| {
+        file.sync_all().map_err(StoreError::io("sync", path))?;
+        let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+        Ok(())
+    })
+}
+
+/// Does `each` with every file below `path`, and syncs the folders after what is in them.
+fn for_each_file(
+    path: &Path,
+    each: &impl Fn(&File, &Path) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     for entry in entries(path)? {
         if entry.is_dir {
-            sync_tree(&entry.path)?;
+            for_each_file(&entry.path, each)?;
         } else {
-            File::open(&entry.path)
-                .and_then(|file| file.sync_all())
-                .map_err(StoreError::io("sync", &entry.path))?;
+            let file = File::open(&entry.path).map_err(StoreError::io("open", &entry.path))?;
+            each(&file, &entry.path)?;
         }
     }
     sync_folder(path)

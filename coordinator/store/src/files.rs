@@ -81,6 +81,10 @@ impl Ground for Files {
         }
         sealed_data::check(dir)?;
         let journal = self.journal();
+        // A killed process leaves writes that are in the page cache only, a failed sync leaves some that never get any
+        // further. What is judged must be what the disk holds: sled will free, zero and cut off the places that these
+        // writes replaced.
+        disk::settle_tree(&journal)?;
         let head_path = journal.join(HEAD);
         let head = disk::read_up_to(&head_path, HEAD_LEN + 1)?
             .ok_or(StoreError::HeadMissing { path: head_path })?;
@@ -110,9 +114,6 @@ impl Ground for Files {
         let journal = self.journal();
         let base = newest_base(&journal)?;
         let records = journal.join(sled::folder_name(base));
-        // A killed process leaves writes that are in the page cache only. What was checked must be on the disk before
-        // sled may free, zero or cut off the places that these writes replaced.
-        disk::sync_tree(&journal)?;
         sled::remove_leftovers(&records)?;
         for entry in disk::entries(&journal)? {
             if entry.is_dir && entry.path != records && entry.name.starts_with(sled::FOLDER_PREFIX)
