@@ -1,0 +1,267 @@
+//! Who coordinates: the rows about evidence, session key and signature.
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+
+use rustls_pki_types::UnixTime;
+use stoa_attestation::channel::{
+    Switches, check_clock, check_security_digest, check_session_signature, default_security_digest,
+    session_report_data, statement_signature_input,
+};
+use stoa_attestation::policy::{Advisories, Refusal, Tolerance, appraise};
+use stoa_attestation::{
+    Anchor, Body, Claims, Collateral, Evidence, Expected, Invalid, ReferenceValue, SgxReference,
+    TcbPolicy, TdxReference, Utc, Verified,
+};
+
+use super::{Question, good, no, not_checked, outcome, same, utc};
+use crate::broken::Broken;
+use crate::report::{Check, Row};
+use crate::statement::Statement;
+
+/// Evidence and binding at once: the verifier takes what must be bound as an argument.
+pub(super) fn verify_evidence(
+    statement: &Statement,
+    question: &Question<'_>,
+) -> Result<Verified<Claims>, Invalid> {
+    let wanted = session_report_data(
+        statement.kind,
+        &statement.session_key,
+        statement.state.root(),
+        &statement.state.security_digest,
+        statement.quoted_at,
+    );
+    let evidence = Evidence::parse(statement.kind, &statement.evidence)?;
+    let collateral = Collateral::parse(&statement.collateral)?.verify(question.trust)?;
+    evidence.verify(
+        &Expected::bound(wanted)?,
+        question.trust,
+        &collateral,
+        question.now,
+    )
+}
+
+pub(super) fn hardware(
+    evidence: &Result<Verified<Claims>, Invalid>,
+    question: &Question<'_>,
+) -> Row {
+    let claims = match evidence {
+        Ok(claims) => claims,
+        Err(differs @ Invalid::ReportDataDiffers { .. }) => {
+            return not_checked(
+                Check::Hardware,
+                "evidence",
+                &format!("it is about something else: {differs}"),
+            );
+        }
+        Err(invalid) => return no(Check::Hardware, "evidence", invalid),
+    };
+    let insecure = question
+        .trust
+        .anchors
+        .iter()
+        .any(|a| a.is_insecure() && a.sha256() == claims.anchor);
+    let advisories = match claims.tcb.advisories.as_slice() {
+        [] => String::new(),
+        some => format!(" ({})", some.join(", ")),
+    };
+    let facts = format!(
+        "{}{}, FMSPC {}, TCB {}{advisories}, collateral until {}",
+        if insecure {
+            "no hardware, an insecure root vouches: "
+        } else {
+            ""
+        },
+        match claims.body {
+            Body::Sgx(_) => "Intel SGX",
+            Body::Tdx(_) => "Intel TDX",
+        },
+        hex::encode(claims.platform.fmspc),
+        claims.tcb.status,
+        Utc(claims.dates.collateral_until()),
+    );
+    outcome(
+        Check::Hardware,
+        facts,
+        appraise_hardware(claims, &question.reference.tcb, question.now),
+        "genuine",
+    )
+}
+
+/// All rules but those about the code: the measurement is compared with itself.
+fn appraise_hardware(
+    claims: &Verified<Claims>,
+    policy: &TcbPolicy,
+    now: UnixTime,
+) -> Result<(), Refusal> {
+    let policy = TcbPolicy {
+        debug: claims.body.debug(),
+        profiling: Tolerance::Accept,
+        service_td: Tolerance::Accept,
+        migratable: Tolerance::Accept,
+        sept_ve: Tolerance::Accept,
+        reserved_attributes: Tolerance::Accept,
+        ..policy.clone()
+    };
+    appraise(claims, &[measured(claims)], &policy, now)
+}
+
+/// All rules but those about the platform. A rule that neither of the two leaves out is asked twice.
+fn appraise_code(
+    claims: &Verified<Claims>,
+    references: &[ReferenceValue],
+    policy: &TcbPolicy,
+    now: UnixTime,
+) -> Result<(), Refusal> {
+    let policy = TcbPolicy {
+        accepted: BTreeSet::from([claims.tcb.status]),
+        advisories: Advisories::All,
+        platforms: None,
+        grace: Duration::MAX,
+        ..policy.clone()
+    };
+    appraise(claims, references, &policy, now)
+}
+
+/// The reference that fits this very code.
+fn measured(claims: &Claims) -> ReferenceValue {
+    match &claims.body {
+        Body::Sgx(body) => ReferenceValue::Sgx(SgxReference {
+            unique_id: Some(body.mr_enclave),
+            ..SgxReference::default()
+        }),
+        Body::Tdx(body) => ReferenceValue::Tdx(TdxReference {
+            mrtd: vec![body.mr_td],
+            ..TdxReference::default()
+        }),
+    }
+}
+
+pub(super) fn code(claims: Option<&Verified<Claims>>, question: &Question<'_>) -> Row {
+    let Some(claims) = claims else {
+        return not_checked(Check::Code, "measurement", NOT_GENUINE);
+    };
+    let debug = if claims.body.debug() { "on" } else { "off" };
+    let facts = match &claims.body {
+        Body::Sgx(body) => format!(
+            "MRENCLAVE {}, MRSIGNER {}, product {}, SVN {}, debug {debug}",
+            hex::encode(body.mr_enclave),
+            hex::encode(body.mr_signer),
+            body.isv_prod_id,
+            body.isv_svn
+        ),
+        Body::Tdx(body) => {
+            let rtmr: Vec<String> = body.rtmr.iter().map(hex::encode).collect();
+            format!(
+                "MRTD {}, RTMR {}, debug {debug}",
+                hex::encode(body.mr_td),
+                rtmr.join(" ")
+            )
+        }
+    };
+    let given = &question.reference.identities;
+    if !given.is_empty() {
+        let appraised = appraise_code(claims, given, &question.reference.tcb, question.now);
+        return outcome(Check::Code, facts, appraised, "expected");
+    }
+    match appraise_code(
+        claims,
+        &[measured(claims)],
+        &question.reference.tcb,
+        question.now,
+    ) {
+        Ok(()) => not_checked(Check::Code, &facts, "no reference was given"),
+        Err(refusal) => no(Check::Code, &facts, &refusal),
+    }
+}
+
+const NOT_GENUINE: &str = "the evidence is not genuine, or not about this session key";
+
+pub(super) fn switches(
+    statement: &Statement,
+    claims: Option<&Verified<Claims>>,
+    question: &Question<'_>,
+) -> Row {
+    let digest = &statement.state.security_digest;
+    let Some(claims) = claims else {
+        return not_checked(Check::Switches, &hex::encode(digest), NOT_GENUINE);
+    };
+    let under = question
+        .trust
+        .anchors
+        .iter()
+        .find(|anchor| anchor.sha256() == claims.anchor);
+    let vendor = Anchor::intel();
+    let root = Switches::insecure_trust_root(&claims.anchor).digest();
+    let (facts, word) = if *digest == default_security_digest() {
+        (
+            "none set: the default security digest".to_owned(),
+            "as released",
+        )
+    } else if *digest == root {
+        (
+            format!(
+                "insecure-trust-root={} and no other",
+                hex::encode(claims.anchor)
+            ),
+            "allowed",
+        )
+    } else {
+        (
+            format!("security digest {}", hex::encode(digest)),
+            "allowed",
+        )
+    };
+    let checked = check_security_digest(digest, question.reference, under.unwrap_or(&vendor));
+    outcome(Check::Switches, facts, checked, word)
+}
+
+pub(super) fn session(evidence: &Result<Verified<Claims>, Invalid>) -> Row {
+    let facts = "the quote names session key, root CA and security digest";
+    match evidence {
+        Ok(_) => good(Check::Session, facts, "bound"),
+        Err(differs @ Invalid::ReportDataDiffers { .. }) => no(Check::Session, facts, differs),
+        Err(_) => not_checked(Check::Session, facts, "the evidence is not genuine"),
+    }
+}
+
+pub(super) fn signature(statement: &Statement, question: &Question<'_>) -> Row {
+    let input = statement_signature_input(question.nonce, &statement.state, &statement.body);
+    let checked = check_session_signature(
+        &input,
+        &statement.session_key,
+        &statement.signature,
+        question.trust.algorithms,
+    );
+    outcome(
+        Check::Signature,
+        "by the session key, over nonce, TLS leaf, state and body".to_owned(),
+        checked,
+        "signed",
+    )
+}
+
+pub(super) fn nonce(statement: &Statement, question: &Question<'_>) -> Row {
+    let facts = "in the body and in what was signed".to_owned();
+    let checked = same(statement.nonce == *question.nonce, || {
+        Broken::NonceDiffers {
+            got: hex::encode(statement.nonce),
+            wanted: hex::encode(question.nonce),
+        }
+    });
+    outcome(Check::Nonce, facts, checked, "ours")
+}
+
+pub(super) fn time(statement: &Statement, question: &Question<'_>) -> Row {
+    let facts = format!(
+        "signed {}, quoted {}",
+        utc(statement.state.time),
+        utc(statement.quoted_at)
+    );
+    outcome(
+        Check::Time,
+        facts,
+        check_clock(statement.quoted_at, statement.state.time, question.now),
+        "fresh",
+    )
+}

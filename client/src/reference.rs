@@ -1,0 +1,307 @@
+//! The coordinator's reference as files spell it: `coordinator.json`, and the configuration of MarbleRun's `era`.
+//!
+//! Every fault is reported with the path of its field. A reference that was read always has at least one identity.
+//! Formats: docs/reference/coordinator-reference.md. Does not live here: comparing (`stoa_attestation::policy`).
+
+mod era;
+mod fields;
+
+use core::fmt;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use stoa_attestation::policy::Advisories;
+use stoa_attestation::{
+    Reference, ReferenceValue, SgxReference, TcbPolicy, TcbStatus, TdxReference, UnknownTcbStatus,
+};
+use stoa_explain::Explain;
+
+use crate::json;
+use fields::{Case, Fields};
+
+/// A reference file, in bytes.
+pub const REFERENCE_BYTES_MAX: usize = 256 * 1024;
+/// Identities in one reference.
+const IDENTITIES_MAX: usize = 256;
+/// Platforms, statuses or advisories in one reference.
+const LIST_MAX: usize = 10_000;
+/// PPIDs and PIIDs, in bytes.
+const PLATFORM_ID_BYTES: usize = 16;
+const FORMAT: u64 = 1;
+
+/// What each release of the coordinator measures to, by name; what a reference is if none is given.
+///
+/// Empty: there is no release yet.
+pub const RELEASED: &[(&str, ReferenceValue)] = &[];
+
+/// Reads a reference in either format.
+///
+/// # Errors
+/// [`BadReference`] with every fault.
+pub fn parse(bytes: &[u8]) -> Result<Reference, BadReference> {
+    let one = |path: &str, cause: String| BadReference {
+        faults: vec![Fault {
+            path: path.to_owned(),
+            cause,
+            remedy: None,
+        }],
+    };
+    if bytes.len() > REFERENCE_BYTES_MAX {
+        return Err(one(
+            "",
+            format!(
+                "has {} bytes, the limit is {REFERENCE_BYTES_MAX}",
+                bytes.len()
+            ),
+        ));
+    }
+    let value: Value =
+        json::read(bytes).map_err(|cause| one("", format!("is no JSON: {cause}")))?;
+    let Value::Object(object) = value else {
+        return Err(one("", "is no JSON object".to_owned()));
+    };
+    let faults = RefCell::new(Vec::new());
+    let reference = if era::is_era(&object) {
+        era::reference(&object, &faults)
+    } else {
+        native(&Fields::top(&object, Case::Exact, &faults))
+    };
+    let faults = faults.into_inner();
+    if faults.is_empty() {
+        Ok(reference)
+    } else {
+        Err(BadReference { faults })
+    }
+}
+
+fn native(fields: &Fields<'_>) -> Reference {
+    match fields.integer("format", u64::MAX) {
+        Some(FORMAT) => {}
+        Some(other) => fields.fault(
+            "format",
+            format!("is {other}, this version reads {FORMAT}"),
+            None,
+        ),
+        None if fields.has("format") => {}
+        None => fields.fault("format", "is missing; the only format is 1", None),
+    }
+    let mut tcb = TcbPolicy::default();
+    tcb.debug = fields.boolean("debug").unwrap_or(tcb.debug);
+    if let Some(accepted) = statuses(fields, "accepted_tcb") {
+        tcb.accepted = accepted;
+    }
+    if let Some(listed) = fields.strings("accepted_advisories", LIST_MAX) {
+        tcb.advisories = Advisories::Only(listed.into_iter().map(|(_, text)| text).collect());
+    }
+    tcb.platforms = platforms(fields);
+    let reference = Reference {
+        identities: identities(fields),
+        tcb,
+        security_digest: fields.hex("security_digest"),
+    };
+    fields.no_others();
+    reference
+}
+
+fn identities(fields: &Fields<'_>) -> Vec<ReferenceValue> {
+    const REMEDY: Option<&str> =
+        Some("add what `stoa-synthetic measure` or the release says of the coordinator");
+    if !fields.has("identities") {
+        fields.fault(
+            "identities",
+            "is missing; nothing would be compared",
+            REMEDY,
+        );
+        return Vec::new();
+    }
+    let Some(entries) = fields.objects("identities", IDENTITIES_MAX) else {
+        return Vec::new();
+    };
+    if entries.is_empty() {
+        fields.fault(
+            "identities",
+            "is empty; nothing could ever be the coordinator",
+            REMEDY,
+        );
+    }
+    entries.iter().filter_map(identity).collect()
+}
+
+fn identity(fields: &Fields<'_>) -> Option<ReferenceValue> {
+    const WANTED: &str = "use `sgx` or `tdx`";
+    let read = match fields.string("tee").as_deref() {
+        Some("sgx") => Some(ReferenceValue::Sgx(sgx(fields))),
+        Some("tdx") => Some(ReferenceValue::Tdx(tdx(fields))),
+        Some("snp") => {
+            fields.fault(
+                "tee",
+                format!("is `snp`, which this version can't verify yet; {WANTED}"),
+                None,
+            );
+            return None;
+        }
+        Some(other) => {
+            fields.fault(
+                "tee",
+                format!("is `{}`; {WANTED}", other.escape_debug()),
+                None,
+            );
+            return None;
+        }
+        None if fields.has("tee") => return None,
+        None => {
+            fields.fault("tee", format!("is missing; {WANTED}"), None);
+            return None;
+        }
+    };
+    fields.no_others();
+    read
+}
+
+fn sgx(fields: &Fields<'_>) -> SgxReference {
+    for name in ["signer_id", "product_id", "security_version"] {
+        match (fields.has("unique_id"), fields.has(name)) {
+            (true, true) => {
+                let remedy = format!("remove `{name}`, or `unique_id`");
+                fields.fault(
+                    name,
+                    "stands beside `unique_id`, which says everything",
+                    Some(&remedy),
+                );
+            }
+            (false, false) => {
+                let cause = "is missing; without `unique_id` an enclave is named by signer_id, product_id and \
+                             security_version";
+                fields.fault(name, cause, None);
+            }
+            (true, false) | (false, true) => {}
+        }
+    }
+    SgxReference {
+        unique_id: fields.hex("unique_id"),
+        signer_id: fields.hex("signer_id"),
+        product_id: fields.short("product_id"),
+        security_version: fields.short("security_version"),
+    }
+}
+
+fn tdx(fields: &Fields<'_>) -> TdxReference {
+    let mrtd = fields.hexes("mrtd");
+    if !fields.has("mrtd") {
+        fields.fault("mrtd", "is missing", None);
+    } else if mrtd.as_ref().is_some_and(Vec::is_empty) {
+        fields.fault(
+            "mrtd",
+            "names nothing; nothing could ever be the coordinator",
+            None,
+        );
+    }
+    let mut rtmr = [None; 4];
+    if let Some(registers) = fields.object("rtmr") {
+        for (register, name) in rtmr.iter_mut().zip(["0", "1", "2", "3"]) {
+            *register = registers.hex(name);
+        }
+        registers.no_others();
+    }
+    TdxReference {
+        mrtd: mrtd.unwrap_or_default(),
+        rtmr,
+    }
+}
+
+/// `UpToDate` is accepted always, so it is in the set whether it is listed or not; `Revoked` never is.
+fn statuses(fields: &Fields<'_>, name: &'static str) -> Option<BTreeSet<TcbStatus>> {
+    let mut accepted = BTreeSet::from([TcbStatus::UpToDate]);
+    for (at, text) in fields.strings(name, LIST_MAX)? {
+        match text.parse() {
+            Ok(TcbStatus::Revoked) => {
+                fields.fault_at(
+                    name,
+                    at,
+                    "is `Revoked`, which can't be accepted: such keys are lost".to_owned(),
+                );
+            }
+            Ok(status) => {
+                accepted.insert(status);
+            }
+            Err(UnknownTcbStatus(_)) => {
+                fields.fault_at(
+                    name,
+                    at,
+                    format!("is `{}`, which is no TCB status", text.escape_debug()),
+                );
+            }
+        }
+    }
+    Some(accepted)
+}
+
+fn platforms(fields: &Fields<'_>) -> Option<Vec<String>> {
+    let mut out = Vec::new();
+    for (at, text) in fields.strings("platforms", LIST_MAX)? {
+        let mut id = [0; PLATFORM_ID_BYTES];
+        match hex::decode_to_slice(&text, &mut id) {
+            Ok(()) => out.push(text.to_ascii_lowercase()),
+            Err(_) => {
+                let text = text.escape_debug();
+                fields.fault_at(
+                    "platforms",
+                    at,
+                    format!("is `{text}`, wanted 32 hex digits (a PPID or PIID)"),
+                );
+            }
+        }
+    }
+    Some(out)
+}
+
+/// One thing that is wrong with a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where: `identities[0].mrtd`; empty for the file as a whole.
+    pub path: String,
+    /// What is wrong there, with both values.
+    pub cause: String,
+    /// What to do, if the cause does not say it.
+    pub remedy: Option<String>,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = if self.path.is_empty() {
+            "the file"
+        } else {
+            &self.path
+        };
+        write!(f, "{path} {}", self.cause)
+    }
+}
+
+/// Why a file is no reference: every fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the reference has {}", count(faults))]
+pub struct BadReference {
+    /// At least one.
+    pub faults: Vec<Fault>,
+}
+
+fn count(faults: &[Fault]) -> String {
+    match faults {
+        [_] => "1 fault".to_owned(),
+        more => format!("{} faults", more.len()),
+    }
+}
+
+impl Explain for BadReference {
+    fn code(&self) -> &'static str {
+        "reference-invalid"
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some(
+            "correct the fields that are named, or take the file that came with the release"
+                .to_owned(),
+        )
+    }
+}
