@@ -1,1 +1,3 @@
-//! tests
+//! Programs of the tests that are neither marbles nor coordinators: attackers.
+
+pub mod relay;

@@ -3,28 +3,33 @@
 //! Does not live here: what a task does (a module each).
 #![allow(
     clippy::print_stderr,
+    clippy::print_stdout,
     reason = "a task talks to the person who started it"
 )]
 
 use std::process::ExitCode;
 
-use xtask::{reference, test, workspace::Workspace};
+use xtask::demo::{self, Options};
+use xtask::{bench, reference, test, workspace::Workspace};
 
 const USAGE: &str = "\
 Usage: cargo xtask VERB
 
   test [--full]   installs what the tests need (as root; Debian packages, listed first), runs every test of the
                   workspace, checks docs/promises.md against what ran; --full scales the tests up and logs the run
+  demo [--keep]   runs a whole mesh on this machine, step by step (`cargo demo` is short for it)
+  bench [--quick] measures what an activation costs; figures also as JSON under target/bench/
   docs            writes the generated pages: docs/reference/errors.md";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let workspace = Workspace::of_this_build();
-    // One arm a verb; `demo` and `bench` get theirs with their modules.
     let done = match words.as_slice() {
         ["test"] => test::run(&workspace, test::Scale::Usual),
         ["test", "--full"] => test::run(&workspace, test::Scale::Full),
+        ["demo", words @ ..] => return demo(words),
+        ["bench", words @ ..] => bench::run(&workspace, words),
         ["docs"] => reference::write(&workspace).map(|()| test::Verdict::Good),
         ["help" | "--help" | "-h"] => {
             eprintln!("{USAGE}");
@@ -40,6 +45,23 @@ fn main() -> ExitCode {
         Ok(test::Verdict::Bad) => ExitCode::FAILURE,
         Err(failure) => {
             eprintln!("error: {}", failure.with_causes());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn demo(words: &[&str]) -> ExitCode {
+    let options = match Options::parse(words) {
+        Ok(options) => options,
+        Err(fault) => {
+            eprintln!("error: {fault}");
+            return ExitCode::from(2);
+        }
+    };
+    match demo::run(&options, &mut |line| println!("{line}")) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("the demo failed in {failure}");
             ExitCode::FAILURE
         }
     }

@@ -19,7 +19,7 @@ use crate::pccs::Pccs;
 /// Most platforms (TEE, FMSPC, CA) that are kept: strangers can name some, so there is an end.
 pub const PLATFORMS_MAX: usize = 256;
 /// Most fetches under way at once.
-pub const FETCHES_MAX: usize = 4;
+pub(crate) const FETCHES_MAX: usize = 4;
 /// Longest wait of a caller for a cold platform.
 pub const FETCH_TIME_MAX: Duration = Duration::from_secs(10);
 /// Share of its remaining time after which collateral is renewed, as a divisor: at half of it.

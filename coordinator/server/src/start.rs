@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use stoa_attestation::channel::Switches;
 use stoa_mesh::{
-    Command, CoordinatorLeaf, Env, Found, Keys, Machine, Outcome, Position, Refusal, Sequencer,
+    Command, CoordinatorLeaf, Env, Found, Machine, Outcome, Position, Refusal, Sequencer,
 };
 use stoa_source::{SealPolicy, Source};
 use stoa_store::keyfile::{self, SealMode, SealedKeyError};
@@ -227,7 +227,6 @@ pub fn open(
     let mut state = Starting {
         journal,
         sequencer: Sequencer::new(machine),
-        keys,
         clock,
     };
     if state.sequencer.view().root().is_none() {
@@ -278,7 +277,6 @@ pub fn open(
 struct Starting<'a> {
     journal: Journal,
     sequencer: Sequencer,
-    keys: &'a dyn Keys,
     clock: &'a dyn Clock,
 }
 

@@ -1,0 +1,17 @@
+//! End to end: real processes, loopback, `kill -9`; what users would see.
+//!
+//! Marbles of these tests run in the test process with the SDK and a platform of the same seed as the daemon's, so that
+//! hundreds can join; the demo's marbles are processes of their own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests"
+)]
+
+mod crash;
+mod demo;
+mod mesh;
+mod refusals;
+mod relay;
+mod verify;
