@@ -339,7 +339,7 @@ fn note(error: &TemplateError, path: &Path, declared: &Declared<'_>, sink: &mut 
         TemplateCause::UnknownSecret { name, .. } => suggest::remedy(name, declared.secrets.keys().copied()),
         TemplateCause::Empty(path) if path == ".MarbleRun.MarbleCert.Private" => Some(
             "the key is made in the marble and stays there: read MARBLE_PREDEFINED_PRIVATE_KEY, or the launcher's \
-             identity/key.pem"
+             tls/key.pem"
                 .into(),
         ),
         _ => None,

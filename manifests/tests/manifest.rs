@@ -22,22 +22,28 @@ fn the_example_says_what_its_text_says() {
         ["signer", "statuslist", "store"]
     );
     let statuslist = &manifest.marbles()["statuslist"];
-    assert_eq!(statuslist.max_activations, Some(2));
     assert_eq!(
-        statuslist.calls.as_deref(),
-        Some(&["signer".to_owned(), "store".to_owned()][..])
+        (statuslist.max_activations, &statuslist.calls),
+        (Some(4), &None)
     );
     assert_eq!(
         statuslist.dns_names,
         ["statuslist", "localhost", "127.0.0.1"]
     );
-    let store = &manifest.marbles()["store"];
-    assert_eq!(store.argv, ["demo-store"]);
-    let uses: Vec<_> = manifest.marbles()["signer"].secrets_used().collect();
-    assert_eq!((uses.len(), uses[0].name.as_str()), (1, "status_list_salt"));
-    assert_eq!(uses[0].generation, Generation::Current);
+    let uses: Vec<_> = statuslist
+        .secrets_used()
+        .map(|used| (used.generation, used.name.as_str()))
+        .collect();
+    let current = Generation::Current;
+    assert_eq!(uses, [(current, "signing_key"), (current, "store_token")]);
+    assert_eq!(manifest.marbles()["store"].argv, ["demo-store"]);
+    let key = &manifest.secrets()["signing_key"];
     assert_eq!(
-        manifest.secrets()["status_list_salt"].kind,
+        (key.kind, key.shared),
+        (SecretKind::CertEcdsa { bits: 256 }, true)
+    );
+    assert_eq!(
+        manifest.secrets()["store_token"].kind,
         SecretKind::SymmetricKey { bits: 256 }
     );
     assert_eq!(
