@@ -38,12 +38,18 @@ fn moments() -> usize {
 /// sled's log is a row of segments of this size.
 const SEGMENT: u64 = 512 << 10;
 
-/// One process after the other; each ends as if killed.
-const LIVES: [&str; 4] = [
-    "create append:17",
-    "open append:60 compact append:9",
-    "open append:6 close open append:5 compact append:4 compact append:3",
-    "open append:5",
+/// One process after the other; each ends as if killed, some in the middle of an append: at that fdatasync(2), counted
+/// from 1, so that the next life begins with writes that nobody synced.
+const LIVES: [(&str, Option<u32>); 6] = [
+    ("create append:17", None),
+    ("open append:60", Some(80)),
+    ("open append:9 compact append:9", Some(18)),
+    ("open append:40", Some(43)),
+    (
+        "open append:6 close open append:5 compact append:4 compact append:3",
+        None,
+    ),
+    ("open append:5", None),
 ];
 
 /// What the processes did, life by life.
@@ -55,24 +61,26 @@ impl History {
     fn record(test: &str, dir: &Path) -> Self {
         let data = dir.join("data");
         std::fs::create_dir(&data).unwrap();
-        let lives = LIVES.iter().enumerate().map(|(number, orders)| {
+        let lives = LIVES.iter().enumerate().map(|(number, (orders, killed))| {
             let path = dir.join(format!("trace-{number}"));
-            let writer = writer::command(test, &data, orders);
             let mut strace = Command::new("strace");
             strace
                 .args(["-f", "-qq", "-y", "-xx", "-s", "4194304", "-o"])
                 .arg(&path)
-                .args(["-e", &format!("trace={}", trace::CALLS)])
+                .args(["-e", &format!("trace={}", trace::CALLS)]);
+            if let Some(at) = killed {
+                strace.args(["-e", &format!("inject=fdatasync:signal=KILL:when={at}")]);
+            }
+            let writer = writer::command(test, &data, orders);
+            let environment = writer.get_envs();
+            strace
                 .arg(writer.get_program())
                 .args(writer.get_args())
-                .envs(
-                    writer
-                        .get_envs()
-                        .filter_map(|(key, value)| Some((key, value?))),
-                );
+                .envs(environment.filter_map(|(key, value)| Some((key, value?))));
             let done = strace.output().expect("strace is there");
-            assert!(
+            assert_eq!(
                 done.status.success(),
+                killed.is_none(),
                 "{}",
                 String::from_utf8_lossy(&done.stderr)
             );
@@ -159,13 +167,16 @@ struct Tally {
     not_founded: usize,
     lost: usize,
     refused: usize,
-    first: Option<String>,
+    first: Option<(usize, String)>,
 }
 
 /// Opens what a cut left. Kept are all acknowledged batches, perhaps the one in flight, and nothing else.
-fn judge(folder: &Path, heard: &Heard, tally: &mut Tally, context: &str) {
+fn judge(folder: &Path, heard: &Heard, tally: &mut Tally, (moment, cut): (usize, Cut)) {
+    let context = format!("event {moment}, {cut:?}");
     let mut bad = |text: String| {
-        tally.first.get_or_insert(format!("{context}: {text}"));
+        tally
+            .first
+            .get_or_insert((moment, format!("{context}: {text}")));
     };
     if !folder.join("journal").exists() {
         if heard.created {
@@ -223,12 +234,7 @@ fn cut_everywhere(
         let seed = moment as u64;
         for cut in [Cut::Lose, Cut::Some(seed), Cut::Torn(seed)] {
             disk.after(cut, &folder);
-            judge(
-                &folder,
-                heard,
-                &mut tally,
-                &format!("event {moment}, {cut:?}"),
-            );
+            judge(&folder, heard, &mut tally, (moment, cut));
             std::fs::remove_dir_all(&folder).unwrap();
         }
     });
@@ -252,6 +258,12 @@ fn a_power_cut_at_any_moment_loses_nothing_acknowledged() {
     assert_eq!(writer::fingerprint(&replayed), writer::fingerprint(&real));
 
     let tally = cut_everywhere(&history, None, moments(), dir.path());
+    if let Some((moment, _)) = &tally.first {
+        let events: Vec<_> = history.lives.iter().flatten().collect();
+        for (number, event) in (0..*moment).zip(events).skip(moment.saturating_sub(120)) {
+            eprintln!("{number}: {event:?}");
+        }
+    }
     let reused = history.segments_reused();
     eprintln!(
         "{} events, {reused} segments reused: {tally:?}",

@@ -11,7 +11,7 @@ rename,renameat,renameat2,unlink,unlinkat,rmdir,mkdir,mkdirat,link,linkat,symlin
 sync_file_range,copy_file_range,sendfile,sync,syncfs";
 
 /// One thing that happened. Paths are relative to the traced folder; the empty path is the folder itself.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) enum Event {
     /// A file descriptor was opened; `None` for files outside.
     Open {
@@ -44,6 +44,31 @@ pub(crate) enum Event {
         fd: u32,
     },
     Said(String),
+}
+
+impl std::fmt::Debug for Event {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Open { fd, path, .. } => write!(f, "open {fd} {path:?}"),
+            Self::MakeDir(path) => write!(f, "mkdir {path:?}"),
+            Self::Rename(from, to) => write!(f, "rename {from:?} {to:?}"),
+            Self::Remove(path) => write!(f, "remove {path:?}"),
+            Self::Write {
+                call,
+                fd,
+                offset,
+                bytes,
+            } => write!(
+                f,
+                "write {fd} at {offset:?}, {} bytes, call {call}",
+                bytes.len()
+            ),
+            Self::SetLen { fd, len } => write!(f, "length {fd} {len}"),
+            Self::Done { call } => write!(f, "done {call}"),
+            Self::Sync { call, fd } => write!(f, "sync {fd}, call {call}"),
+            Self::Said(text) => write!(f, "said {:?}", text.trim()),
+        }
+    }
 }
 
 /// Reads a trace. `root` is the folder of interest; what happens in its entries named in `without` is left out.
@@ -131,7 +156,8 @@ impl Parser {
     }
 
     fn end(&mut self, name: &str, args: &str, result: &str, call: usize) {
-        if result.trim_start().starts_with('-') {
+        // Failed, or never returned because the process was killed in it.
+        if result.trim_start().starts_with(['-', '?']) {
             return;
         }
         let args = split(args);
