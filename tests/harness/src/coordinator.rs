@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::platform::{Enclave, Platform, START_TIME_MAX};
 use crate::process::Process;
-use crate::programs::Programs;
+use crate::programs::{Programs, workspace};
 use crate::{Failed, Outcome, failed};
 
 /// A running coordinator.
@@ -28,6 +28,8 @@ impl Coordinator {
     #[must_use]
     pub fn enclave(programs: &Programs) -> Enclave {
         let mut enclave = Enclave::sgx("coordinator", programs.path("stoa-coordinator"));
+        // Signed, so that a later version of the same product opens the state (docs/reference/journal.md).
+        enclave.signer = Some(workspace().join("tests/harness/keys/synthetic-signer.pem"));
         enclave.product_id = 3;
         enclave.security_version = 3;
         enclave

@@ -36,6 +36,8 @@ pub struct Enclave {
     pub env: Vec<(String, String)>,
     /// Files that belong to its measurement.
     pub trusted_files: Vec<PathBuf>,
+    /// Key of the signer; `None`: one of its own for each measurement.
+    pub signer: Option<PathBuf>,
     /// Product id of the signer.
     pub product_id: u16,
     /// Security version.
@@ -53,6 +55,7 @@ impl Enclave {
             argv: Vec::new(),
             env: Vec::new(),
             trusted_files: Vec::new(),
+            signer: None,
             product_id: 1,
             security_version: 1,
         }
@@ -73,8 +76,13 @@ impl Enclave {
             .iter()
             .map(|(name, value)| format!("{name} = {value:?}\n"))
             .collect();
+        let signer = self
+            .signer
+            .as_ref()
+            .map(|path| format!("signer = {:?}\n", path.display().to_string()));
+        let signer = signer.unwrap_or_default();
         format!(
-            "tee = {:?}\nexecutable = {:?}\nargv = {}\ntrusted_files = {}\nproduct_id = {}\nsecurity_version = {}\n\n[env]\n{env}",
+            "{signer}tee = {:?}\nexecutable = {:?}\nargv = {}\ntrusted_files = {}\nproduct_id = {}\nsecurity_version = {}\n\n[env]\n{env}",
             self.tee,
             self.executable.display().to_string(),
             list(&self.argv),

@@ -11,6 +11,7 @@
 
 mod crash;
 mod demo;
+mod exporter;
 mod mesh;
 mod refusals;
 mod relay;

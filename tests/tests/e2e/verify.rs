@@ -143,10 +143,9 @@ fn whatever_is_not_as_it_should_be_is_named_by_its_check() {
             "hardware",
         ),
         (
-            // The switch `insecure-trust-root` is in the digest; under the vendor's root alone it is a weakened one.
-            "a security digest that is not the default one",
+            "a synthetic coordinator under the vendor's root",
             vec!["--coordinator", &reference, "--manifest", &manifest],
-            "switches",
+            "hardware",
         ),
     ];
     for (what, args, check) in cases {
