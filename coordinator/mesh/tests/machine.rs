@@ -460,29 +460,45 @@ fn a_ca_whose_key_is_another_than_its_certificate_says_is_refused_when_loaded() 
     let mine = Mesh::with_manifest(1, MANIFEST);
     let other = Mesh::with_manifest(2, MANIFEST);
     check_root_key(&mine.view(), &*mine.keys).unwrap();
-    // A record with my root's certificate and another mesh's key: the bytes of the founding, put together by hand.
-    let root = mine.view().root().unwrap().der().to_vec();
-    let theirs = other.view().root().unwrap().der().to_vec();
-    let record = common::events(&other.journal[..1]);
-    let bytes = stoa_mesh::stored::encode(&record);
-    let place = bytes
-        .windows(theirs.len())
-        .position(|window| window == theirs)
-        .unwrap();
-    let mut length = u32::try_from(root.len()).unwrap().to_be_bytes().to_vec();
-    length.extend_from_slice(&root);
+    // A record with my root's public half, in the certificate and beside the key, and another mesh's private key: the
+    // bytes of the founding, put together by hand.
+    let ours = mine.view().root().unwrap().clone();
+    let theirs = other.view().root().unwrap().clone();
+    let bytes = stoa_mesh::stored::encode(&common::events(&other.journal[..1]));
+    let find = |bytes: &[u8], what: &[u8]| {
+        bytes
+            .windows(what.len())
+            .position(|window| window == what)
+            .unwrap()
+    };
+    let lp = |bytes: &[u8]| {
+        [
+            &u32::try_from(bytes.len()).unwrap().to_be_bytes()[..],
+            bytes,
+        ]
+        .concat()
+    };
     let mut forged = bytes.to_vec();
-    forged.splice(place - 4..place + theirs.len(), length);
+    let place = find(&forged, theirs.der()) - 4;
+    forged.splice(place..place + 4 + theirs.der().len(), lp(ours.der()));
+    let place = find(&forged, theirs.spki());
+    forged.splice(
+        place..place + theirs.spki().len(),
+        ours.spki().iter().copied(),
+    );
     // The event's own length is in front of it: label, form, count, then the length.
     let event = 4 + "stoa/journal/1".len() + 5 + 12;
     let size = u32::try_from(forged.len() - event - 4).unwrap();
     forged[event..event + 4].copy_from_slice(&size.to_be_bytes());
     let machine = Machine::replay([forged]).unwrap();
+    assert_eq!(
+        machine.view().root().unwrap().spki_sha256(),
+        ours.spki_sha256()
+    );
     let differs = check_root_key(&machine.view(), &*mine.keys).unwrap_err();
     assert_eq!(differs.code(), "ca-key-differs");
     let text = differs.to_string();
-    for mesh in [&mine, &other] {
-        let key = hex::encode(mesh.view().root().unwrap().spki_sha256());
-        assert!(text.contains(&key), "{text}");
+    for key in [ours.spki_sha256(), theirs.spki_sha256()] {
+        assert!(text.contains(&hex::encode(key)), "{text}");
     }
 }
