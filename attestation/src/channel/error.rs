@@ -513,3 +513,191 @@ impl Explain for ChannelError {
         Some(text.to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use stoa_explain::{Explain, lookup};
+
+    use super::*;
+
+    /// One error for each code of attest-1.md, section 3, that is judged here, and for each of our own.
+    fn one_of_each() -> Vec<(&'static str, ChannelError)> {
+        let hex = || "00".to_owned();
+        let malformed = |malformed| ChannelError::Malformed(malformed);
+        let body = |frame, fault| malformed(Malformed::fields(frame, fault));
+        let empty = LpFault::Empty { field: "nonce" };
+        let too_long = LpFault::TooLong {
+            field: "nonce",
+            got: 33,
+            limit: 32,
+        };
+        vec![
+            (
+                "hello-malformed",
+                body(FrameType::ClientHello, empty.clone()),
+            ),
+            ("hello-malformed", malformed(Malformed::InstanceMissing)),
+            ("frame-malformed", body(FrameType::MarbleEvidence, empty)),
+            (
+                "frame-malformed",
+                malformed(Malformed::FrameType { got: 8 }),
+            ),
+            ("too-large", body(FrameType::ClientHello, too_long)),
+            (
+                "version-unsupported",
+                malformed(Malformed::Version { got: 2, wanted: 1 }),
+            ),
+            (
+                "purpose-not-allowed",
+                malformed(Malformed::Purpose { got: 4 }),
+            ),
+            (
+                "purpose-not-allowed",
+                ChannelError::PurposeDiffers {
+                    wanted: Purpose::Renew,
+                    got: Purpose::Activate,
+                },
+            ),
+            (
+                "purpose-not-allowed",
+                ChannelError::RenewOnly {
+                    what: "a new key",
+                    purpose: Purpose::Activate,
+                },
+            ),
+            (
+                "frame-unexpected",
+                ChannelError::FrameUnexpected {
+                    wanted: FrameType::ClientHello,
+                    got: FrameType::Provision,
+                },
+            ),
+            (
+                "kind-not-common",
+                ChannelError::KindNotCommon {
+                    what: hex(),
+                    marble: vec![1],
+                    coordinator: vec![2],
+                },
+            ),
+            (
+                "state-not-accepting",
+                ChannelError::StateNotAccepting { got: hex() },
+            ),
+            (
+                "binding-differs",
+                ChannelError::BindingDiffers {
+                    what: "it",
+                    wanted: hex(),
+                    got: hex(),
+                },
+            ),
+            (
+                "binding-differs",
+                ChannelError::SessionSignature {
+                    session_key: hex(),
+                    algorithm: "ECDSA",
+                    input_sha256: hex(),
+                },
+            ),
+            (
+                "session-key-stale",
+                ChannelError::SessionKeyStale {
+                    quoted_at: 1,
+                    now: 302,
+                    limit: 300,
+                },
+            ),
+            (
+                "clock-differs",
+                ChannelError::ClockDiffers {
+                    time: 1,
+                    now: 302,
+                    limit: 300,
+                },
+            ),
+            (
+                "security-digest-differs",
+                ChannelError::SecurityDigestDiffers {
+                    got: hex(),
+                    accepted: hex(),
+                },
+            ),
+            (
+                "mesh-differs",
+                ChannelError::MeshDiffers {
+                    pinned: hex(),
+                    got: hex(),
+                },
+            ),
+            (
+                "history-went-back",
+                ChannelError::HistoryWentBack {
+                    got_sequence: 1,
+                    got_head: hex(),
+                    seen_sequence: 2,
+                    seen_head: hex(),
+                },
+            ),
+            (
+                "key-not-proven",
+                ChannelError::KeyNotProven {
+                    key: hex(),
+                    why: hex(),
+                },
+            ),
+            (
+                "key-not-proven",
+                ChannelError::KeyUnknown {
+                    what: "the key",
+                    got: 1,
+                    beginning: hex(),
+                },
+            ),
+            (
+                "leaf-not-valid",
+                ChannelError::LeafNotValid {
+                    what: "its key",
+                    got: hex(),
+                    wanted: hex(),
+                },
+            ),
+            (
+                "finish-differs",
+                ChannelError::FinishDiffers {
+                    role: Role::Client,
+                    frames: hex(),
+                },
+            ),
+            (
+                "too-slow",
+                ChannelError::TooSlow {
+                    step: "frame 4",
+                    limit: Duration::from_secs(10),
+                },
+            ),
+            (
+                "signature-algorithm-missing",
+                ChannelError::AlgorithmMissing { name: "Ed25519" },
+            ),
+        ]
+    }
+
+    #[test]
+    fn every_refusal_has_its_listed_code_and_says_what_to_do() {
+        for (code, error) in one_of_each() {
+            assert_eq!(error.code(), code, "{error}");
+            assert!(
+                lookup(code).is_some(),
+                "`{code}` is not in the list of codes"
+            );
+            let ours = matches!(error, ChannelError::AlgorithmMissing { .. });
+            assert_eq!(error.remedy().is_none(), ours, "{error}");
+            let text = error.to_string();
+            assert!(
+                !text.ends_with('.') && !text.contains('\n') && !text.contains("  "),
+                "{text}"
+            );
+        }
+    }
+}

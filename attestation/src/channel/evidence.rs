@@ -240,3 +240,63 @@ enum MayBeEmpty {
     Yes,
     No,
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use stoa_explain::Explain;
+
+    use super::super::state::{CoordinatorState, Witness};
+    use super::*;
+
+    fn body_3(collateral_bytes: usize) -> CoordinatorEvidence {
+        CoordinatorEvidence {
+            session: SessionEvidence {
+                kind: Kind::SgxDcap,
+                evidence: vec![1],
+                spki: vec![2],
+                quoted_at: 3,
+            },
+            state: StateBytes {
+                state: CoordinatorState::Recovery,
+                sequence: 0,
+                head: [0; 32],
+                tls_leaf: [4; 32],
+                security_digest: [5; 48],
+                witness: Witness::None,
+                time: 6,
+            },
+            collateral: vec![b' '; collateral_bytes],
+            signature: vec![7],
+        }
+    }
+
+    #[test]
+    fn collateral_may_have_one_mebibyte_and_not_a_byte_more() {
+        let limit = limits::COLLATERAL_BYTES_MAX;
+        for bytes in [0, 1, limit] {
+            let body = body_3(bytes);
+            assert_eq!(CoordinatorEvidence::decode(&body.encode()).unwrap(), body);
+        }
+        let refused = CoordinatorEvidence::decode(&body_3(limit + 1).encode()).unwrap_err();
+        assert_eq!(refused.code(), "too-large");
+        let fault = LpFault::TooLong {
+            field: "collateral",
+            got: limit + 1,
+            limit,
+        };
+        assert_eq!(
+            refused,
+            Malformed::fields(FrameType::CoordinatorEvidence, fault)
+        );
+    }
+
+    #[test]
+    fn a_body_above_its_frames_limit_is_refused_before_it_is_read() {
+        let refused =
+            CoordinatorEvidence::decode(&vec![0xff; limits::COORDINATOR_EVIDENCE_BYTES_MAX + 1]);
+        assert!(matches!(refused, Err(Malformed::FrameTooLong { .. })));
+        let refused = MarbleEvidence::decode(&vec![0xff; limits::MARBLE_EVIDENCE_BYTES_MAX + 1]);
+        assert!(matches!(refused, Err(Malformed::FrameTooLong { .. })));
+    }
+}

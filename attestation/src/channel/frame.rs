@@ -124,3 +124,50 @@ impl fmt::Debug for Frame {
         write!(f, "{} of {} bytes", self.kind, self.body.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_the_seven_types_are_frames() {
+        for number in 0..=9u32 {
+            let frame = Frame::received(number, Vec::new());
+            assert_eq!(frame.is_ok(), (1..=7).contains(&number), "{number}");
+            assert!(frame.is_err() || frame.unwrap().kind.number() == number);
+        }
+    }
+
+    #[test]
+    fn each_type_has_its_own_limit_which_is_inclusive() {
+        let limits = [
+            (1, 4096),
+            (2, 4096),
+            (3, 1_179_648),
+            (4, 81_920),
+            (5, 52),
+            (6, 52),
+            (7, 16_777_216),
+        ];
+        for (number, limit) in limits {
+            assert!(Frame::received(number, vec![0; limit]).is_ok(), "{number}");
+            let frame = FrameType::from_number(number).unwrap();
+            let refused = Malformed::FrameTooLong {
+                frame,
+                got: limit + 1,
+                limit,
+            };
+            assert_eq!(Frame::received(number, vec![0; limit + 1]), Err(refused));
+        }
+    }
+
+    #[test]
+    fn a_frames_body_is_not_printed() {
+        let frame = Frame {
+            kind: FrameType::Provision,
+            body: b"secret".to_vec(),
+        };
+        assert_eq!(format!("{frame:?}"), "frame 7 (Provision) of 6 bytes");
+    }
+}
