@@ -37,7 +37,7 @@ const WINDOW_CHUNKS: usize = 32;
 const CACHE_BYTES: u64 = 16 << 20;
 
 /// How long sled's own threads may hold its lock after it was closed.
-const CLOSE_WAIT: Duration = Duration::from_secs(5);
+const CLOSE_WAIT: Duration = Duration::from_secs(15);
 const CLOSE_POLL: Duration = Duration::from_millis(2);
 
 /// Its log.

@@ -79,17 +79,25 @@ fn a_writer_killed_at_any_moment_under_load_loses_nothing_acknowledged() {
     let (mut in_flight, mut while_opening) = (0, 0);
     for round in 0..kills() {
         let mut child = writer::start(test, &data, "open forever");
-        // From during its opening to some hundred batches later.
-        let wait = Duration::from_millis(u64::from(rng.next_u32() % 900));
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        // Every third dies while it opens, the others after some batches: in the middle of the next one.
+        let batches = if round % 3 == 0 {
+            0
+        } else {
+            1 + rng.next_u32() as usize % 40
+        };
+        let mut said = writer::hear_acknowledged(&mut out, batches);
+        let micros = if batches == 0 { 150_000 } else { 30_000 };
+        let wait = Duration::from_micros(u64::from(rng.next_u32() % micros));
         std::thread::sleep(wait);
         child.kill().unwrap();
-        let said = writer::hear(&mut child);
+        writer::hear_rest(&mut out, &mut said);
         child.wait().unwrap();
         let tried = said.tried.max(acknowledged);
         while_opening += usize::from(said.lines.is_empty());
         acknowledged = acknowledged.max(said.acknowledged);
         let journal = writer::open_and_judge(&data).unwrap_or_else(|error| {
-            panic!("round {round}, killed after {wait:?}: {error}; {said:?}");
+            panic!("round {round}, killed {wait:?} after {batches} batches: {error}; {said:?}");
         });
         let found = journal.position().sequence;
         assert!(
@@ -123,15 +131,15 @@ fn a_second_process_is_refused_at_once() {
     assert_eq!(opened.unwrap_err().code(), "journal-locked");
     let made = Journal::create(&data, writer::key(), Backend::Sled, &mut SeededRng::new(1));
     assert_eq!(made.unwrap_err().code(), "journal-locked");
+    // Without waiting for the other to end; the rest is the machine's load.
     assert!(
-        before.elapsed() < Duration::from_millis(500),
+        before.elapsed() < Duration::from_secs(3),
         "{:?}",
         before.elapsed()
     );
     // The first goes on, and the folder is free when it ends.
     drop(child.stdin.take());
-    assert_eq!(writer::hear(&mut child).acknowledged, 2);
-    child.wait().unwrap();
+    assert!(child.wait().unwrap().success());
     assert_eq!(
         writer::open_and_judge(&data).unwrap().position().sequence,
         2

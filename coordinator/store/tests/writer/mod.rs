@@ -241,22 +241,45 @@ pub(crate) fn run(test: &str, dir: &Path, orders: &str) -> (Said, Option<i32>) {
 
 /// Everything a child says until it ends.
 pub(crate) fn hear(child: &mut Child) -> Said {
-    hear_until(&mut BufReader::new(child.stdout.take().unwrap()), "")
+    let mut said = Said::default();
+    hear_rest(&mut BufReader::new(child.stdout.take().unwrap()), &mut said);
+    said
 }
 
-/// Everything a child says up to the line that starts with `last`; to its end if that is empty.
+/// The rest of what a child says.
+pub(crate) fn hear_rest(out: &mut impl BufRead, said: &mut Said) {
+    while hear_line(out, said) {}
+}
+
+/// What a child says up to the line that starts with `last`.
 pub(crate) fn hear_until(out: &mut impl BufRead, last: &str) -> Said {
     let mut said = Said::default();
-    let mut line = String::new();
-    // The last line of a killed child may be half; half a line is no acknowledgement.
-    while out.read_line(&mut line).is_ok() && line.ends_with('\n') {
-        said.hear(line.trim_end());
-        if !last.is_empty() && line.starts_with(last) {
-            break;
-        }
-        line.clear();
-    }
+    let heard = |said: &Said| said.lines.last().is_some_and(|line| line.starts_with(last));
+    while !heard(&said) && hear_line(out, &mut said) {}
     said
+}
+
+/// What a child says until so many batches are acknowledged.
+pub(crate) fn hear_acknowledged(out: &mut impl BufRead, batches: usize) -> Said {
+    let mut said = Said::default();
+    let heard = |said: &Said| {
+        let lines = said.lines.iter();
+        lines
+            .filter(|line| line.starts_with("writer: acknowledged"))
+            .count()
+    };
+    while heard(&said) < batches && hear_line(out, &mut said) {}
+    said
+}
+
+/// One line; false at the end. The last line of a killed child may be half, and half a line is no acknowledgement.
+fn hear_line(out: &mut impl BufRead, said: &mut Said) -> bool {
+    let mut line = String::new();
+    let whole = out.read_line(&mut line).is_ok() && line.ends_with('\n');
+    if whole {
+        said.hear(line.trim_end());
+    }
+    whole
 }
 
 /// A temporary folder in memory where there is such a place: for tests that judge content and not the disk. Syncs cost
