@@ -82,8 +82,9 @@ impl HttpError {
             }
             Self::Refused(refused) => match blame(&refused.body.code) {
                 Blame::Input => Fault::Input,
-                Blame::TooSlow | Blame::Unavailable => Fault::Unavailable,
+                Blame::TooSlow | Blame::TooOften | Blame::Unavailable => Fault::Unavailable,
                 Blame::Refused
+                | Blame::Method
                 | Blame::Conflict
                 | Blame::Missing
                 | Blame::TooLarge

@@ -40,6 +40,15 @@ impl Key {
         Self { pair }
     }
 
+    /// The key of that name, always the same: what is golden must not change by itself.
+    pub fn named(name: &str) -> Self {
+        let secret = p256::SecretKey::from_slice(&Sha256::digest(name)).unwrap();
+        let pkcs8 = p256::pkcs8::EncodePrivateKey::to_pkcs8_der(&secret).unwrap();
+        let pair =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.as_bytes()).unwrap();
+        Self { pair }
+    }
+
     pub fn spki(&self) -> Vec<u8> {
         self.subject_public_key_info()
     }
@@ -164,7 +173,11 @@ impl World {
             isv_svn: 5,
             debug: false,
         };
-        let (root, issuing, leaf) = (Key::new(), Key::new(), Key::new());
+        let (root, issuing, leaf) = (
+            Key::named("root"),
+            Key::named("issuing"),
+            Key::named("leaf"),
+        );
         let root_params = params("root", true, NOW - DAY, NOW + 3650 * DAY);
         let issuing_params = params("issuing", true, NOW - DAY, NOW + 90 * DAY);
         let leaf_params = params("coordinator", false, NOW - DAY, NOW + DAY);
@@ -198,7 +211,7 @@ impl World {
             tls_leaf: signed_by(&leaf_params, &leaf, &root_params, &root),
             platform,
             identity,
-            session: Key::new(),
+            session: Key::named("session"),
             signs_instead: None,
             quoted_at: NOW - 30,
             quoted_root: None,

@@ -1,0 +1,218 @@
+//! Commands and options. `stoa --help` is written by hand, grouped by who needs what; a test holds it to what exists.
+
+use std::path::PathBuf;
+
+use clap::{Args, ColorChoice, Parser, Subcommand};
+
+const HELP: &str = "\
+Attest, run and verify a mesh of confidential services
+
+Usage: stoa <COMMAND> [OPTIONS]
+
+Verify (needs no account on the mesh)
+  verify      Check a coordinator's quote and print what the mesh runs
+Deploy
+  manifest    check, set, get
+Operate
+  status      State of the coordinator, marbles and certificates
+Learn
+  explain     What an error code means and what to do:  stoa explain tcb-not-accepted
+
+Options:
+      --url <URL>          Where the coordinator is  [env: STOA_URL]
+      --coordinator <FILE> What it must be: its reference (measurements)  [env: STOA_COORDINATOR]
+      --json               Machine-readable output on stdout (same fields as the text)
+  -q, --quiet   -v, --verbose   -h, --help   -V, --version
+
+First time: `stoa manifest check manifest.json`, then `stoa manifest set manifest.json`
+";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "stoa", version, color = ColorChoice::Never, override_help = HELP, disable_help_subcommand = true)]
+pub(crate) struct Stoa {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Where the coordinator is
+    #[arg(
+        long,
+        global = true,
+        env = "STOA_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub(crate) url: Option<String>,
+    /// What it must be: its reference (measurements)
+    #[arg(
+        long,
+        global = true,
+        env = "STOA_COORDINATOR",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub(crate) coordinator: Option<PathBuf>,
+    /// Machine-readable output on stdout
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say less: no warnings and no hints
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more: hashes in full
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check a coordinator's quote and print what the mesh runs
+    #[command(after_help = "\
+Examples:
+  stoa verify https://mesh.example:4433 --coordinator stoa.json --manifest manifest.json --save mesh.bundle
+  stoa verify --bundle mesh.bundle --coordinator stoa.json --manifest manifest.json")]
+    Verify(Verify),
+    /// Check, set or get the manifest
+    #[command(after_help = "\
+Examples:
+  stoa manifest check manifest.json
+  stoa manifest set manifest.json --url https://mesh.example:4433 --coordinator stoa.json")]
+    Manifest(Manifest),
+    /// State of the coordinator, marbles and certificates
+    #[command(after_help = "\
+Examples:
+  stoa status --url https://mesh.example:4433
+  stoa status --url https://mesh.example:4433 --coordinator stoa.json --json")]
+    Status(Trusted),
+    /// What an error code means and what to do
+    #[command(after_help = "\
+Examples:
+  stoa explain tcb-not-accepted
+  stoa explain")]
+    Explain {
+        /// The code in brackets behind an error; without it all codes are listed
+        code: Option<String>,
+    },
+}
+
+/// What a command that verifies may be told to trust.
+#[derive(Debug, Args)]
+pub(crate) struct Trusted {
+    /// Also trust evidence under this root (one certificate in PEM). Whoever holds its key can forge everything
+    #[arg(long, value_name = "FILE")]
+    pub(crate) insecure_trust_root: Option<PathBuf>,
+    /// TCB statuses of the coordinator's platform to accept beyond the reference's
+    #[arg(long, value_name = "STATUS", value_delimiter = ',')]
+    pub(crate) accept_tcb: Vec<String>,
+    /// Advisories to accept beyond the reference's
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub(crate) accept_advisory: Vec<String>,
+}
+
+/// `stoa verify`
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Where the coordinator is
+    #[arg(value_name = "URL", conflicts_with = "bundle")]
+    pub(crate) address: Option<String>,
+    /// The manifest that must be in force
+    #[arg(long, value_name = "FILE")]
+    pub(crate) manifest: Option<PathBuf>,
+    /// Keep the proof in this file, to be judged again offline
+    #[arg(long, value_name = "FILE", conflicts_with = "bundle")]
+    pub(crate) save: Option<PathBuf>,
+    /// Write the mesh's root CA to this file (PEM), only if everything is verified
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_root: Option<PathBuf>,
+    /// Judge a saved proof instead of asking, as of the time it was fetched
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: Option<PathBuf>,
+    /// Judge the saved proof as of this time: 2026-11-23T22:40:11Z, or Unix seconds
+    #[arg(long, value_name = "TIME", requires = "bundle")]
+    pub(crate) at: Option<String>,
+    #[command(flatten)]
+    pub(crate) trusted: Trusted,
+}
+
+/// `stoa manifest`
+#[derive(Debug, Args)]
+pub(crate) struct Manifest {
+    #[command(subcommand)]
+    pub(crate) command: ManifestCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ManifestCommand {
+    /// Find every fault in a manifest, offline
+    Check {
+        /// The manifest
+        file: PathBuf,
+    },
+    /// Verify the coordinator, then set its first manifest, then read back what is in force
+    Set {
+        /// The manifest
+        file: PathBuf,
+        #[command(flatten)]
+        trusted: Trusted,
+    },
+    /// Print the manifest in force, byte for byte
+    Get {
+        #[command(flatten)]
+        trusted: Trusted,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_help_names_every_command_and_option_that_exists_and_no_other() {
+        let stoa = Stoa::command();
+        stoa.clone().debug_assert();
+        let commands: Vec<&str> = stoa
+            .get_subcommands()
+            .map(clap::Command::get_name)
+            .collect();
+        let listed: Vec<&str> = HELP
+            .lines()
+            .filter(|line| line.starts_with("  ") && !line.trim_start().starts_with('-'))
+            .filter_map(|line| line.split_whitespace().next())
+            .collect();
+        assert_eq!(listed, commands);
+        for option in stoa.get_arguments() {
+            assert!(
+                HELP.contains(&format!("--{}", option.get_long().unwrap())),
+                "{option}"
+            );
+        }
+        let verbs: Vec<&str> = stoa
+            .find_subcommand("manifest")
+            .unwrap()
+            .get_subcommands()
+            .map(clap::Command::get_name)
+            .collect();
+        assert!(HELP.contains(&format!("manifest    {}\n", verbs.join(", "))));
+    }
+
+    #[test]
+    fn only_commands_that_verify_can_be_told_to_trust_an_insecure_root() {
+        for command in ["status", "verify"] {
+            assert!(Stoa::try_parse_from(["stoa", command, "--insecure-trust-root", "x"]).is_ok());
+        }
+        for command in [&["explain"][..], &["manifest", "check", "m"]] {
+            let line = ["stoa"]
+                .iter()
+                .chain(command)
+                .chain(&["--insecure-trust-root", "x"]);
+            assert!(Stoa::try_parse_from(line).is_err(), "{command:?}");
+        }
+    }
+}

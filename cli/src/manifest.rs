@@ -1,0 +1,198 @@
+//! `stoa manifest`: check one offline, set the first one, get the one in force.
+
+use std::path::Path;
+
+use serde_json::json;
+use stoa_attestation::channel::CoordinatorState;
+use stoa_attestation::channel::limits::STATEMENT_MANIFEST_BYTES_MAX;
+use stoa_client::Verdict;
+use stoa_client::http::{Fault, HttpError};
+use stoa_manifest::Manifest;
+
+use crate::args::{self, Global, ManifestCommand, Trusted};
+use crate::coordinator::{
+    Met, Wanted, block_on, endpoint, remedied, request_failed, require_verified,
+};
+use crate::failure::{Changed, Exit, Failure, Refused};
+use crate::files;
+use crate::terminal::Terminal;
+
+pub(crate) fn run(
+    global: &Global,
+    args: &args::Manifest,
+    terminal: &mut Terminal<'_>,
+) -> Result<Exit, Failure> {
+    match &args.command {
+        ManifestCommand::Check { file } => check(global, file, terminal),
+        ManifestCommand::Set { file, trusted } => set(global, file, trusted, terminal),
+        ManifestCommand::Get { trusted } => get(global, trusted, terminal),
+    }
+}
+
+fn check(global: &Global, file: &Path, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
+    let manifest = read(global, file, terminal)?;
+    let packages: Vec<&str> = manifest.packages().keys().map(String::as_str).collect();
+    let marbles: Vec<&str> = manifest.marbles().keys().map(String::as_str).collect();
+    let secrets: Vec<&str> = manifest.secrets().keys().map(String::as_str).collect();
+    let sha256 = hex::encode(manifest.sha256());
+    if global.json {
+        let warnings: Vec<String> = manifest
+            .warnings()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let value = json!({
+            "manifest_sha256": sha256, "packages": packages, "marbles": marbles, "secrets": secrets,
+            "warnings": warnings, "faults": [],
+        });
+        terminal.data(&value.to_string());
+    } else {
+        terminal.data(&format!("{}  sha256:{sha256}", file.display()));
+        for (what, names) in [
+            ("packages", packages),
+            ("marbles", marbles),
+            ("secrets", secrets),
+        ] {
+            terminal.data(format!("  {what:<9} {}", names.join(", ")).trim_end());
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Reads and parses, all faults at once; warnings go to stderr.
+fn read(global: &Global, file: &Path, terminal: &mut Terminal<'_>) -> Result<Manifest, Failure> {
+    let bytes = files::read(file, STATEMENT_MANIFEST_BYTES_MAX)?;
+    let manifest = Manifest::parse(&bytes).map_err(|faults| {
+        if global.json {
+            let rows: Vec<_> = faults
+                .faults()
+                .iter()
+                .map(|fault| json!({"path": fault.path, "cause": fault.cause, "remedy": fault.remedy}))
+                .collect();
+            terminal.data(&json!({"faults": rows, "more": faults.more()}).to_string());
+        }
+        let mut rows: Vec<_> = faults
+            .faults()
+            .iter()
+            .map(|fault| (fault.path.clone(), remedied(&fault.cause, fault.remedy.as_deref())))
+            .collect();
+        if faults.more() > 0 {
+            rows.push((format!("and {} more", faults.more()), String::new()));
+        }
+        Failure::of(Exit::Usage, &faults).with_rows(rows).changed(Changed::Nothing)
+    })?;
+    if !global.quiet {
+        for warning in manifest.warnings() {
+            terminal.talk(&format!("warning: {warning}"));
+        }
+    }
+    Ok(manifest)
+}
+
+fn set(
+    global: &Global,
+    file: &Path,
+    trusted: &Trusted,
+    terminal: &mut Terminal<'_>,
+) -> Result<Exit, Failure> {
+    let manifest = read(global, file, terminal)?;
+    let endpoint = endpoint(global, None)?;
+    let wanted = Wanted::load(global, trusted, terminal)?;
+    if !wanted.has_identities() {
+        return Err(Failure::from(Refused::ReferenceMissing).changed(Changed::Nothing));
+    }
+    block_on(set_verified(
+        global, &manifest, &endpoint, &wanted, terminal,
+    ))
+}
+
+async fn set_verified(
+    global: &Global,
+    manifest: &Manifest,
+    endpoint: &stoa_client::http::Endpoint,
+    wanted: &Wanted,
+    terminal: &mut Terminal<'_>,
+) -> Result<Exit, Failure> {
+    let mut met = Met::ask(endpoint)
+        .await
+        .map_err(|failure| failure.changed(Changed::Nothing))?;
+    let report = met.judge(wanted, None)?;
+    require_verified(&met, &report, wanted, terminal)
+        .map_err(|failure| failure.changed(Changed::Nothing))?;
+
+    // On the connection whose leaf was just verified.
+    let answer = met
+        .connection
+        .set_manifest(manifest.bytes().to_vec())
+        .await
+        .map_err(|error| {
+            let changed = match (&error, error.fault()) {
+                (HttpError::Refused(_), Fault::Input | Fault::Refused) => Changed::Nothing,
+                _ => Changed::Unknown,
+            };
+            request_failed(&error).changed(changed)
+        })?;
+    met.again()
+        .await
+        .map_err(|failure| failure.changed(Changed::Unknown))?;
+    let report = met.judge(wanted, Some(manifest.bytes()))?;
+    let in_force = matches!(
+        met.statement.state.state,
+        CoordinatorState::AcceptingMarbles { .. }
+    );
+    if report.verdict != Verdict::Verified || !in_force {
+        met.complain(&report, terminal);
+        return Err(Failure::from(Refused::ManifestNotConfirmed).changed(Changed::Unknown));
+    }
+    let sha256 = hex::encode(manifest.sha256());
+    let marbles: Vec<&str> = manifest.marbles().keys().map(String::as_str).collect();
+    if global.json {
+        let value = json!({
+            "manifest_sha256": sha256, "epoch": answer.epoch, "marbles": marbles, "warnings": answer.warnings,
+            "root_spki_sha256": met.statement.state.root().map(hex::encode),
+        });
+        terminal.data(&value.to_string());
+    } else {
+        terminal.data(&format!(
+            "manifest  sha256:{sha256}  set, number {}",
+            answer.epoch
+        ));
+        terminal.data(&format!(
+            "marbles   {} may now activate",
+            marbles.join(", ")
+        ));
+        if !global.quiet {
+            for warning in &answer.warnings {
+                terminal.talk(&format!("warning: {warning}"));
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn get(global: &Global, trusted: &Trusted, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
+    let endpoint = endpoint(global, None)?;
+    let wanted = Wanted::load(global, trusted, terminal)?;
+    let met = block_on(Met::ask(&endpoint))?;
+    let report = met.judge(&wanted, None)?;
+    if report.failed().next().is_some() || wanted.has_identities() {
+        require_verified(&met, &report, &wanted, terminal)?;
+    } else if !global.quiet {
+        terminal.talk("warning: the coordinator's code was not compared with anything; give --coordinator FILE");
+    }
+    let Some(bytes) = &met.statement.manifest else {
+        return Err(Failure::from(Refused::NoManifest));
+    };
+    if global.json {
+        use base64::Engine as _;
+        let value = json!({
+            "manifest_sha256": met.statement.state.manifest_sha256().map(hex::encode),
+            "epoch": met.statement.history.last().map(|entry| entry.epoch),
+            "manifest": base64::engine::general_purpose::STANDARD.encode(bytes),
+        });
+        terminal.data(&value.to_string());
+    } else {
+        terminal.bytes(bytes);
+    }
+    Ok(Exit::Done)
+}
