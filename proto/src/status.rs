@@ -13,8 +13,12 @@ pub enum Blame {
     Missing,
     /// More than a named limit.
     TooLarge,
-    /// Not enough time, or too many at once.
+    /// Not enough time.
     TooSlow,
+    /// More often, or more at once, than a named limit.
+    TooOften,
+    /// The path is there, the method is not.
+    Method,
     /// The world: try again.
     Unavailable,
     /// Ours.
@@ -29,9 +33,11 @@ impl Blame {
             Self::Input => 400,
             Self::Refused => 403,
             Self::Missing => 404,
+            Self::Method => 405,
             Self::TooSlow => 408,
             Self::Conflict => 409,
             Self::TooLarge => 413,
+            Self::TooOften => 429,
             Self::Bug => 500,
             Self::Unavailable => 503,
         }
@@ -43,9 +49,9 @@ impl Blame {
         match self {
             Self::Input => 3,
             Self::TooSlow => 4,
-            Self::Missing => 5,
+            Self::Missing | Self::Method => 5,
             Self::Refused => 7,
-            Self::TooLarge => 8,
+            Self::TooLarge | Self::TooOften => 8,
             Self::Conflict => 9,
             Self::Bug => 13,
             Self::Unavailable => 14,
@@ -59,21 +65,20 @@ impl Blame {
 #[must_use]
 pub fn blame(code: &str) -> Blame {
     match code {
-        "manifest-invalid"
-        | "request-invalid"
-        | "hello-malformed"
-        | "version-unsupported"
-        | "nonce-invalid" => Blame::Input,
+        "manifest-invalid" | "request-invalid" | "hello-malformed" | "version-unsupported" => {
+            Blame::Input
+        }
         "state-not-accepting" | "manifest-already-set" | "instance-in-use" | "epoch-moved" => {
             Blame::Conflict
         }
         "manifest-not-set" | "path-unknown" => Blame::Missing,
         "too-large" => Blame::TooLarge,
         "too-slow" => Blame::TooSlow,
-        "unavailable"
-        | "collateral-unavailable"
+        "too-many-requests" => Blame::TooOften,
+        "method-not-allowed" => Blame::Method,
+        "collateral-unavailable"
         | "evidence-unavailable"
-        | "too-many-requests"
+        | "in-recovery"
         | "stopping"
         | "store-unavailable" => Blame::Unavailable,
         "bug" => Blame::Bug,
@@ -91,7 +96,7 @@ mod tests {
         for code in [
             "manifest-invalid",
             "too-large",
-            "unavailable",
+            "stopping",
             "bug",
             "never-heard-of",
         ] {

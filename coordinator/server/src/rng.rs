@@ -5,7 +5,7 @@
 
 use rand_core::{Infallible, TryCryptoRng, TryRng};
 
-/// The system's generator. A generator that fails is not survivable: see [`OsRandom::fill`].
+/// The system's generator. A generator that fails ends the process.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OsRandom;
 

@@ -54,6 +54,31 @@ pub(crate) const CODES: &[Code] = &[
         remedy: "Open a new connection for each Join.",
     },
     Code {
+        code: "insecure-root-on-hardware",
+        meaning: "--insecure-trust-root was given although --tee names hardware. A root of one's own is for the synthetic TEE.",
+        remedy: "Leave --insecure-trust-root away; on hardware only the vendor's root is believed.",
+    },
+    Code {
+        code: "file-unusable",
+        meaning: "A file that was named on the command line can't be read or is not what it should be.",
+        remedy: "Name a readable, well-formed file; the message says what is wrong with this one.",
+    },
+    Code {
+        code: "tee-unusable",
+        meaning: "The TEE that --tee names does not give evidence or a sealing key.",
+        remedy: "Check that --tee names the TEE that this process runs in.",
+    },
+    Code {
+        code: "journal-not-replayable",
+        meaning: "The journal is intact, but holds events that this version does not know or can't apply.",
+        remedy: "Start the version that wrote it, or a later one.",
+    },
+    Code {
+        code: "port-unavailable",
+        meaning: "The coordinator can't listen on a configured address.",
+        remedy: "Free the port, or configure another; port 0 picks a free one.",
+    },
+    Code {
         code: "bug",
         meaning: "Something that can't happen did. It is ours.",
         remedy: "Report it with the request id and the coordinator's log.",

@@ -14,7 +14,7 @@ use crate::mesh::runtime;
 /// What our listener took from the connection that it served last.
 fn taken_by_the_server(connect: impl FnOnce(&str)) -> Arc<Session> {
     let runtime = runtime();
-    let (sender, mut sessions) = tokio::sync::mpsc::unbounded_channel();
+    let (sender, mut sessions) = tokio::sync::mpsc::channel(4);
     let addr = runtime.block_on(async {
         let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = tcp.local_addr().unwrap().to_string();
@@ -24,7 +24,7 @@ fn taken_by_the_server(connect: impl FnOnce(&str)) -> Arc<Session> {
             connections_max: 4,
         };
         let make = move |session: Arc<Session>| {
-            sender.send(session).unwrap();
+            sender.try_send(session).unwrap();
             tower::service_fn(|_: http::Request<hyper::body::Incoming>| async {
                 Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
             })

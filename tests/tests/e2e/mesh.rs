@@ -16,25 +16,25 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 /// Measurement of the marble that the manifest knows.
-pub const KNOWN: [u8; 32] = [0x11; 32];
+pub(crate) const KNOWN: [u8; 32] = [0x11; 32];
 /// Measurement of one that it does not know.
-pub const UNKNOWN: [u8; 32] = [0x22; 32];
+pub(crate) const UNKNOWN: [u8; 32] = [0x22; 32];
 
 /// Everything of one test; stopped and removed when dropped.
-pub struct Mesh {
+pub(crate) struct Mesh {
     // Dropped in this order: programs first, their folder last.
-    pub coordinator: Option<Coordinator>,
-    pub platform: Platform,
-    pub programs: Programs,
-    pub cli: Cli,
-    pub root_key: String,
+    pub(crate) coordinator: Option<Coordinator>,
+    pub(crate) platform: Platform,
+    pub(crate) programs: Programs,
+    pub(crate) cli: Cli,
+    pub(crate) root_key: String,
     seed: [u8; 32],
-    pub folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 impl Mesh {
     /// Founded, without a manifest.
-    pub fn founded() -> Self {
+    pub(crate) fn founded() -> Self {
         let programs = Programs::for_tests().unwrap();
         let folder = TempDir::new().unwrap();
         let seed = [0x5e; 32];
@@ -62,7 +62,7 @@ impl Mesh {
     }
 
     /// With a manifest that knows one marble, `worker`, and lets `budget` of it in.
-    pub fn with_budget(budget: u64) -> Self {
+    pub(crate) fn with_budget(budget: u64) -> Self {
         let mesh = Self::founded();
         mesh.set_manifest(&json!({
             "Packages": {"worker": {"UniqueID": hex::encode(KNOWN)}},
@@ -79,20 +79,20 @@ impl Mesh {
     }
 
     /// Path of a file in the mesh's folder, as text.
-    pub fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
     }
 
-    pub fn coordinator(&self) -> &Coordinator {
+    pub(crate) fn coordinator(&self) -> &Coordinator {
         self.coordinator.as_ref().unwrap()
     }
 
-    pub fn root_pem(&self) -> String {
+    pub(crate) fn root_pem(&self) -> String {
         self.platform.root().display().to_string()
     }
 
     /// Arguments that say what this mesh's coordinator is.
-    pub fn trust(&self) -> [String; 4] {
+    pub(crate) fn trust(&self) -> [String; 4] {
         [
             "--coordinator".to_owned(),
             self.path("coordinator.json"),
@@ -102,13 +102,13 @@ impl Mesh {
     }
 
     /// Runs `stoa` with `args` and what this mesh's coordinator is.
-    pub fn stoa(&self, args: &[&str]) -> std::process::Output {
+    pub(crate) fn stoa(&self, args: &[&str]) -> std::process::Output {
         let trust = self.trust();
         let trust: Vec<_> = trust.iter().map(String::as_str).collect();
         self.cli.run(&[args, &trust].concat()).unwrap()
     }
 
-    pub fn status(&self) -> Value {
+    pub(crate) fn status(&self) -> Value {
         let output = self.stoa(&["status", "--url", &self.coordinator().url, "--json"]);
         assert!(
             output.status.success(),
@@ -121,7 +121,7 @@ impl Mesh {
     }
 
     /// Live instances of `marble`.
-    pub fn live(&self, marble: &str) -> u64 {
+    pub(crate) fn live(&self, marble: &str) -> u64 {
         let status = self.status();
         let rows = status["marbles"].as_array().unwrap();
         rows.iter().find(|row| row["type"] == marble).unwrap()["live"]
@@ -129,7 +129,7 @@ impl Mesh {
             .unwrap()
     }
 
-    pub fn set_manifest(&self, manifest: &Value) {
+    pub(crate) fn set_manifest(&self, manifest: &Value) {
         let path = self.path("manifest.json");
         std::fs::write(&path, serde_json::to_vec_pretty(manifest).unwrap()).unwrap();
         let output = self.stoa(&["manifest", "set", &path, "--url", &self.coordinator().url]);
@@ -141,7 +141,7 @@ impl Mesh {
     }
 
     /// The measured configuration of a marble of this mesh, or of one that pins another.
-    pub fn marble_config(&self, marble: &str, root_key: &str) -> MarbleConfig {
+    pub(crate) fn marble_config(&self, marble: &str, root_key: &str) -> MarbleConfig {
         let to = PathBuf::from(self.path(&format!("stoa-marble-{marble}.json")));
         let reference = PathBuf::from(self.path("coordinator.json"));
         write_config(marble, &reference, root_key, &self.platform.root(), &to).unwrap();
@@ -149,7 +149,7 @@ impl Mesh {
     }
 
     /// An enclave of this mesh's platform with the given measurement.
-    pub fn enclave(&self, mrenclave: [u8; 32]) -> Arc<dyn Source> {
+    pub(crate) fn enclave(&self, mrenclave: [u8; 32]) -> Arc<dyn Source> {
         Arc::new(InProcess {
             platform: stoa_synthetic::Platform::seeded(self.seed, Knobs::default()),
             identity: SgxIdentity {
@@ -163,7 +163,7 @@ impl Mesh {
     }
 
     /// One marble joins at `mesh_addr`.
-    pub fn join(&self, marble: &str, mrenclave: [u8; 32]) -> Result<Marble, SdkError> {
+    pub(crate) fn join(&self, marble: &str, mrenclave: [u8; 32]) -> Result<Marble, SdkError> {
         self.join_at(
             &self.coordinator().mesh_addr,
             &self.marble_config(marble, &self.root_key),
@@ -171,7 +171,7 @@ impl Mesh {
         )
     }
 
-    pub fn join_at(
+    pub(crate) fn join_at(
         &self,
         addr: &str,
         config: &MarbleConfig,
@@ -214,7 +214,7 @@ impl Source for InProcess {
     }
 }
 
-pub fn runtime() -> tokio::runtime::Runtime {
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
