@@ -1,6 +1,6 @@
 //! The relying party: one quote, whole deployment.
 //!
-//! [`Statement`] and [`Bundle`] read, [`judge()`] runs every check of a statement and gives a [`Report`], [`reference`]
+//! [`Statement`] and [`Bundle`] read, [`judge()`] runs every check of a statement and gives a [`Report`], [`mod@reference`]
 //! reads what the coordinator must be. All of that is pure: bytes, time and trust are arguments. Feature `http` adds
 //! [`http`], which fetches.
 //! Must not live here: files, the clock, output, exit codes (the CLI).

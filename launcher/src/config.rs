@@ -11,10 +11,14 @@ use clap::Parser;
 
 /// Makes an unmodified program a marble of a mesh.
 ///
-/// The measured command line, then --tee, then what the host may say:
-/// stoa-launcher --config FILE [--files DIR] [-- PROGRAM [ARGS]] --tee TEE [--mesh-addr HOST:PORT] [--instance UUID]
+/// The measured command line stands before the first --tee; from there on the host speaks.
 #[derive(Debug, Parser)]
-#[command(name = "stoa-launcher", version, max_term_width = 100)]
+#[command(
+    name = "stoa-launcher",
+    version,
+    max_term_width = 100,
+    override_usage = "stoa-launcher --config FILE [--files DIR] [-- PROGRAM [ARGS]] --tee TEE [--mesh-addr HOST:PORT] [--instance UUID]"
+)]
 pub(crate) struct Measured {
     /// The measured configuration, stoa-marble.json: which coordinator is believed, which mesh is ours.
     #[arg(long, value_name = "FILE")]

@@ -1,6 +1,6 @@
 //! The certificate authority: what stands in a certificate (template), whether it may (validator), and its signature (signer).
 //!
-//! Three functions, one after the other; only what [`validate`] let through can reach [`sign`]. The templates say what
+//! Three functions, one after the other; only what `validate` let through can reach `sign`. The templates say what
 //! is wanted, the validator judges it by limits that its caller takes from the manifest and the issuer, not from the
 //! template.
 //!
