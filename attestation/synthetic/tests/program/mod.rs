@@ -3,13 +3,16 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use serde_json::Value;
 
 /// For one line of a program, also on a loaded machine.
 const LINE_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Lines of a program that nobody has read yet, at most.
+const LINES_KEPT_MAX: usize = 1024;
 
 /// A platform and a folder for configurations.
 pub(crate) struct World(tempfile::TempDir);
@@ -94,7 +97,7 @@ impl Inside {
             .spawn()
             .unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
-        let (sender, lines) = channel();
+        let (sender, lines) = sync_channel(LINES_KEPT_MAX);
         std::thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
                 if sender.send(line).is_err() {
