@@ -8,6 +8,8 @@ use std::os::unix::net::UnixStream;
 
 /// Ancestors that are looked at, at most.
 const ANCESTORS_MAX: usize = 256;
+/// Walks, at most, each after one on which a process was gone.
+const WALKS_MAX: usize = 16;
 
 /// The process at the other end, if it is a descendant of `root`.
 ///
@@ -26,15 +28,25 @@ pub(crate) fn admitted(stream: &UnixStream, root: u32) -> Result<u32, String> {
 
 /// Whether `pid` is a child, grandchild or so on of `root`; `root` itself is not.
 fn descends_from(pid: u32, root: u32) -> bool {
+    // A process in between may end while we walk; then `pid` has another parent, and the walk starts anew.
+    (0..WALKS_MAX)
+        .find_map(|_| walk(pid, root))
+        .unwrap_or(false)
+}
+
+/// The answer, or `None` if a process on the way is gone.
+fn walk(pid: u32, root: u32) -> Option<bool> {
     let mut next = pid;
     for _ in 0..ANCESTORS_MAX {
-        match parent(next) {
-            Some(found) if found == root => return true,
-            Some(found) if found > 1 => next = found,
-            _ => return false,
+        next = parent(next)?;
+        if next == root {
+            return Some(true);
+        }
+        if next <= 1 {
+            return Some(false);
         }
     }
-    false
+    Some(false)
 }
 
 /// Field 4 of /proc/PID/stat; the name in field 2 may hold spaces and parentheses, so count from its end.
@@ -63,6 +75,14 @@ mod tests {
 
     use super::*;
     use std::process::{Command, Stdio};
+
+    #[test]
+    fn a_process_that_is_gone_descends_from_nobody() {
+        let mut gone = Command::new("true").spawn().unwrap();
+        gone.wait().unwrap();
+        assert_eq!(walk(gone.id(), std::process::id()), None);
+        assert!(!descends_from(gone.id(), std::process::id()));
+    }
 
     #[test]
     fn a_child_and_its_child_descend_and_we_and_init_do_not() {

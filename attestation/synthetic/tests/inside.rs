@@ -184,7 +184,7 @@ fn a_stranger_on_the_socket_gets_nothing() {
 fn children_and_orphans_of_the_program_are_served() {
     let world = World::new();
     // The shell's child asks; in the second case the shell in between ends first, so that the asking one is an orphan.
-    for script in ["$0 ask $@ <&3; true", "( ( $0 ask $@ <&3 ) & ); sleep 3"] {
+    for script in ["$0 ask $@ <&3; true", "( ( $0 ask $@ <&3 ) & ); sleep 60"] {
         let config = format!(
             "tee = \"sgx\"\nexecutable = \"/bin/sh\"\nargv = [\"-c\", 'exec 3<&0; {script}', \"{}\"]\n",
             world.synthetic().display()
@@ -192,6 +192,7 @@ fn children_and_orphans_of_the_program_are_served() {
         let mut inside = world.run(&config, &[], &[]);
         let info = inside.ask("info");
         assert!(info["measurement"].is_string(), "{script}: {info}");
+        signal(inside.pid(), "TERM");
     }
 }
 
