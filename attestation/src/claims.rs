@@ -5,8 +5,8 @@
 use rustls_pki_types::UnixTime;
 
 use crate::dates::Window;
-use crate::evidence::Kind;
 use crate::invalid::Dated;
+use crate::kind::Kind;
 use crate::pck::Platform;
 use crate::quote::Body;
 use crate::tcb::Tcb;

@@ -9,14 +9,15 @@ use serde::Deserialize;
 
 use crate::crl::Crl;
 use crate::dates::Window;
-use crate::evidence::Kind;
 use crate::invalid::{Chain, CrlName, Dated, Invalid, Role};
+use crate::kind::Kind;
 use crate::pck;
 use crate::pem;
 use crate::qe_identity::QeIdentity;
+use crate::signatures::Signatures;
 use crate::tcb_info::TcbInfo;
-use crate::trust::{Signatures, Trust};
-use crate::verify::Verified;
+use crate::trust::Trust;
+use crate::verified::Verified;
 use crate::x509::Certificate;
 
 /// Collateral in JSON, at most (docs/protocol/attest-1.md, section 8).
@@ -160,7 +161,7 @@ impl UnverifiedCollateral {
     /// # Errors
     /// The first check that fails.
     pub fn verify(self, trust: &Trust<'_>) -> Result<Verified<Collateral>, Invalid> {
-        let mut signatures = Signatures::new(trust)?;
+        let mut signatures = trust.signatures()?;
         let parts = &self.parts;
 
         let [signer, root] = chain(

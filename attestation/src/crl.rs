@@ -10,7 +10,7 @@ use x509_parser::prelude::{CertificateRevocationList, FromDer, ParsedExtension};
 
 use crate::dates::Window;
 use crate::invalid::{CrlName, Invalid};
-use crate::trust::Signatures;
+use crate::signatures::Signatures;
 use crate::x509::{Certificate, common_name, serial, signature_algorithm, time, whole_bytes};
 
 /// A revocation list whose issuer and signature were checked.

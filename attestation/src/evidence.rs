@@ -1,12 +1,11 @@
-//! Evidence as it travels: kinds, wire forms, [`Evidence`].
+//! Evidence as it travels: wire forms, [`Evidence`].
 //!
 //! Sources: docs/protocol/attest-1.md, section 1 (kinds 1 and 2 are the raw quote); OpenEnclave's
 //! `oe_report_header_t` (version 1, report type 2, size, then the raw SGX quote), which MarbleRun's marbles send.
-//! Does not live here: the judgement (`verify`).
-
-use core::fmt;
+//! Does not live here: the layout of quotes (`quote`), the judgement (`verify`).
 
 use crate::invalid::{Chain, Invalid, Role};
+use crate::kind::Kind;
 use crate::pck;
 use crate::pem;
 use crate::quote::Quote;
@@ -19,61 +18,6 @@ const OPENENCLAVE_HEADER_LEN: usize = 16;
 const OPENENCLAVE_VERSION: u32 = 1;
 /// OE_REPORT_TYPE_SGX_REMOTE.
 const OPENENCLAVE_TYPE_SGX_REMOTE: u32 = 2;
-
-/// A kind of evidence, as its number travels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// 1: SGX DCAP quote, raw.
-    SgxDcap,
-    /// 2: TDX DCAP quote, raw.
-    TdxDcap,
-    /// 3: AMD SEV-SNP report and its certificate. Not verified by this version.
-    Snp,
-    /// 4: TPM 2.0 quote with its logs. Not verified by this version.
-    Tpm,
-}
-
-impl Kind {
-    /// The number on the wire.
-    #[must_use]
-    pub fn number(self) -> u16 {
-        match self {
-            Kind::SgxDcap => 1,
-            Kind::TdxDcap => 2,
-            Kind::Snp => 3,
-            Kind::Tpm => 4,
-        }
-    }
-
-    /// The kind with that number on the wire.
-    #[must_use]
-    pub fn from_number(number: u16) -> Option<Self> {
-        match number {
-            1 => Some(Kind::SgxDcap),
-            2 => Some(Kind::TdxDcap),
-            3 => Some(Kind::Snp),
-            4 => Some(Kind::Tpm),
-            _ => None,
-        }
-    }
-
-    /// `sgx-dcap`, `tdx-dcap`, `snp` or `tpm`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::SgxDcap => "sgx-dcap",
-            Kind::TdxDcap => "tdx-dcap",
-            Kind::Snp => "snp",
-            Kind::Tpm => "tpm",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// Well-formed, and nothing more: no signature has been looked at.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use rustls_pki_types::UnixTime;
 use stoa_explain::Explain;
 
 use crate::dates::Utc;
-use crate::evidence::Kind;
+use crate::kind::Kind;
 
 /// A certificate, named by its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

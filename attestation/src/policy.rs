@@ -15,9 +15,9 @@ use crate::dates::Utc;
 use crate::invalid::Dated;
 use crate::quote::Body;
 use crate::sgx::SgxBody;
-use crate::tcb::TcbStatus;
+use crate::status::TcbStatus;
 use crate::tdx::TdxBody;
-use crate::verify::Verified;
+use crate::verified::Verified;
 
 /// What the code inside must be.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use rustls_pki_types::UnixTime;
 use serde::Deserialize;
 
 use crate::dates::{Window, parse_utc};
-use crate::evidence::Kind;
 use crate::invalid::{Dated, Invalid, TcbPart};
+use crate::kind::Kind;
 use crate::sgx::SgxBody;
-use crate::tcb::ComponentStatus;
+use crate::status::ComponentStatus;
 
 const STATUSES: &str =
     "UpToDate, OutOfDate, ConfigurationNeeded, OutOfDateConfigurationNeeded and Revoked";

@@ -5,8 +5,9 @@
 //! byte is zero; behind the signature data only zeros may stand, because genuine TDX quotes are padded.
 //! Does not live here: the layout of reports (`sgx`, `tdx`), certificates (`pem`, `x509`), any signature.
 
-use crate::evidence::Kind;
 use crate::invalid::Invalid;
+use crate::kind::Kind;
+use crate::reader::{Reader, not_zero};
 use crate::sgx::{REPORT_LEN, SgxBody};
 use crate::tdx::{TD_REPORT_10_LEN, TD_REPORT_15_EX_LEN, TD_REPORT_15_LEN, TdxBody};
 
@@ -90,7 +91,7 @@ impl Quote {
         let mut qe = if version == 3 {
             data
         } else {
-            let inside = data.certification("outer", CERTIFICATION_QE_REPORT)?;
+            let inside = certification(&mut data, "outer", CERTIFICATION_QE_REPORT)?;
             data.end("signature data")?;
             Reader(inside)
         };
@@ -98,7 +99,7 @@ impl Quote {
         let qe_report_signature = qe.array("QE report signature")?;
         let len = qe.u16("length of the QE authentication data")?;
         let qe_auth_data = qe.take(len as usize, "QE authentication data")?.to_vec();
-        let certificates = qe.certification("inner", CERTIFICATION_PCK_CHAIN)?.to_vec();
+        let certificates = certification(&mut qe, "inner", CERTIFICATION_PCK_CHAIN)?.to_vec();
         qe.end("certification data")?;
 
         Ok(Self {
@@ -206,79 +207,20 @@ fn only_zeros(behind: &[u8]) -> Result<(), Invalid> {
     }
 }
 
-pub(crate) fn not_zero(field: &'static str, found: &[u8]) -> Invalid {
-    Invalid::Malformed {
-        field,
-        cause: format!("are {}, wanted zeros", hex::encode(found)),
+/// Type, length and contents of certification data.
+fn certification<'a>(
+    reader: &mut Reader<'a>,
+    place: &'static str,
+    wanted: u16,
+) -> Result<&'a [u8], Invalid> {
+    let found = reader.u16("type of the certification data")?;
+    if found != wanted {
+        return Err(Invalid::CertificationData {
+            place,
+            wanted,
+            found,
+        });
     }
-}
-
-/// Takes fields from the front; every shortage names the field.
-pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
-
-impl<'a> Reader<'a> {
-    pub(crate) fn take(&mut self, len: usize, field: &'static str) -> Result<&'a [u8], Invalid> {
-        match self.0.split_at_checked(len) {
-            Some((taken, rest)) => {
-                self.0 = rest;
-                Ok(taken)
-            }
-            None => Err(Invalid::Malformed {
-                field,
-                cause: format!("needs {len} bytes, {} are left", self.0.len()),
-            }),
-        }
-    }
-
-    pub(crate) fn array<const N: usize>(
-        &mut self,
-        field: &'static str,
-    ) -> Result<[u8; N], Invalid> {
-        let mut array = [0; N];
-        array.copy_from_slice(self.take(N, field)?);
-        Ok(array)
-    }
-
-    pub(crate) fn u16(&mut self, field: &'static str) -> Result<u16, Invalid> {
-        self.array(field).map(u16::from_le_bytes)
-    }
-
-    pub(crate) fn u32(&mut self, field: &'static str) -> Result<u32, Invalid> {
-        self.array(field).map(u32::from_le_bytes)
-    }
-
-    pub(crate) fn u64(&mut self, field: &'static str) -> Result<u64, Invalid> {
-        self.array(field).map(u64::from_le_bytes)
-    }
-
-    pub(crate) fn zeros(&mut self, len: usize, field: &'static str) -> Result<(), Invalid> {
-        let bytes = self.take(len, field)?;
-        if bytes.iter().any(|b| *b != 0) {
-            return Err(not_zero(field, bytes));
-        }
-        Ok(())
-    }
-
-    fn certification(&mut self, place: &'static str, wanted: u16) -> Result<&'a [u8], Invalid> {
-        let found = self.u16("type of the certification data")?;
-        if found != wanted {
-            return Err(Invalid::CertificationData {
-                place,
-                wanted,
-                found,
-            });
-        }
-        let len = self.u32("length of the certification data")?;
-        self.take(len as usize, "certification data")
-    }
-
-    pub(crate) fn end(&self, field: &'static str) -> Result<(), Invalid> {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        Err(Invalid::Malformed {
-            field,
-            cause: format!("has {} bytes behind its last field", self.0.len()),
-        })
-    }
+    let len = reader.u32("length of the certification data")?;
+    reader.take(len as usize, "certification data")
 }

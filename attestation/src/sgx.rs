@@ -4,7 +4,7 @@
 //! Does not live here: the quote around it (`quote`), what is acceptable (`policy`).
 
 use crate::invalid::Invalid;
-use crate::quote::Reader;
+use crate::reader::Reader;
 
 pub(crate) const REPORT_LEN: usize = 384;
 

@@ -8,9 +8,9 @@ use rustls_pki_types::UnixTime;
 use serde::Deserialize;
 
 use crate::dates::{Window, parse_utc};
-use crate::evidence::Kind;
 use crate::invalid::{Dated, Invalid};
-use crate::tcb::{ComponentStatus, TcbStatus};
+use crate::kind::Kind;
+use crate::status::{ComponentStatus, TcbStatus};
 use crate::tdx::TdxBody;
 
 const VERSION: u32 = 3;

@@ -5,7 +5,7 @@
 //! Does not live here: the TDX module's own TCB (`tcb`), which flags are acceptable (`policy`).
 
 use crate::invalid::Invalid;
-use crate::quote::Reader;
+use crate::reader::Reader;
 
 pub(crate) const TD_REPORT_10_LEN: usize = 584;
 pub(crate) const TD_REPORT_15_LEN: usize = 648;

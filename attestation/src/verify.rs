@@ -4,8 +4,6 @@
 //! Tampering is named before dates: everything that no date can heal comes first.
 //! Does not live here: whether the claims are acceptable (`policy`).
 
-use core::ops::Deref;
-
 use rustls_pki_types::UnixTime;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -17,38 +15,14 @@ use crate::invalid::{Chain, Invalid, Role};
 use crate::pck::Platform;
 use crate::quote::{Body, Quote};
 use crate::sgx::SgxBody;
+use crate::signatures::{Key, Signatures};
 use crate::tcb;
-use crate::trust::{Key, Signatures, Trust};
+use crate::trust::Trust;
+use crate::verified::Verified;
 use crate::x509::Certificate;
 
 /// What every PCK certificate of the vendor is called.
 const PCK_PHRASE: &str = "SGX PCK Certificate";
-
-/// Checked: by [`Evidence::verify`] or [`crate::UnverifiedCollateral::verify`], the only places that can make one.
-///
-/// The field is private and there is no test constructor: tests make real evidence with the synthetic TEE.
-#[derive(Debug)]
-pub struct Verified<T>(T);
-
-impl<T> Verified<T> {
-    pub(crate) fn new(checked: T) -> Self {
-        Self(checked)
-    }
-}
-
-impl<T> Deref for Verified<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
-impl Clone for Verified<Claims> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
 
 /// The report data that the caller wants to see, 64 bytes: what the evidence must be bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +71,7 @@ impl Evidence {
     ) -> Result<Verified<Claims>, Invalid> {
         let kind = self.kind();
         let quote = self.quote;
-        let mut signatures = Signatures::new(trust)?;
+        let mut signatures = trust.signatures()?;
 
         check_anchor(trust, collateral)?;
         if collateral.kind() != kind {
@@ -130,7 +104,7 @@ impl Evidence {
 
         let dates = check_dates(&pck, collateral, now)?;
         signatures.remember();
-        Ok(Verified(Claims {
+        Ok(Verified::new(Claims {
             kind,
             quote_version: quote.version,
             report_data: *quote.body.report_data(),

@@ -11,13 +11,7 @@ use x509_parser::{der_parser::oid, oid_registry};
 
 use crate::dates::{Window, unix_time};
 use crate::invalid::{Invalid, Role};
-use crate::trust::{Key, Signatures};
-
-/// DER of SubjectPublicKeyInfo for P-256 up to the point (RFC 5480, 2.1.1): `ecPublicKey`, `prime256v1`, BIT STRING.
-const SPKI_P256_PREFIX: [u8; 26] = [
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
-    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
-];
+use crate::signatures::{Key, Signatures};
 
 /// What a certificate may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -202,12 +196,6 @@ impl core::fmt::Display for KeyUsage {
         })?;
         f.write_str(&names.join(", "))
     }
-}
-
-/// P-256's point of an SPKI, `04 || x || y`.
-pub(crate) fn p256_point(spki: &[u8]) -> Option<[u8; 65]> {
-    let point: [u8; 65] = spki.strip_prefix(&SPKI_P256_PREFIX)?.try_into().ok()?;
-    (point[0] == 4).then_some(point)
 }
 
 /// ECDSA with SHA-256 and nothing else (RFC 5758, 3.2: no parameters).

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use stoa_explain::Explain;
 
-use super::frame::FrameType;
-use super::names::{Purpose, Role};
+use super::names::{FrameType, Purpose, Role};
 use crate::lp::LpFault;
 use crate::{Invalid, policy};
 

@@ -5,8 +5,9 @@
 //! Source: docs/protocol/attest-1.md, sections 1 and 3.
 
 use super::error::Malformed;
-use super::frame::{Frame, FrameType};
+use super::frame::Frame;
 use super::limits;
+use super::names::FrameType;
 use super::state::StateBytes;
 use crate::Kind;
 use crate::lp::{LpFault, Reader, Writer};

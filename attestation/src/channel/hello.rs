@@ -4,9 +4,8 @@
 //! Source: docs/protocol/attest-1.md, section 3.
 
 use super::error::Malformed;
-use super::frame::FrameType;
 use super::limits;
-use super::names::{Purpose, Role};
+use super::names::{FrameType, Purpose, Role};
 use crate::Kind;
 use crate::lp::{Reader, Writer};
 

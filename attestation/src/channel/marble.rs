@@ -16,10 +16,10 @@ use super::check::{
 };
 use super::error::ChannelError;
 use super::evidence::{CoordinatorEvidence, MarbleEvidence, NewKey};
-use super::frame::{Frame, FrameType};
+use super::frame::Frame;
 use super::hello::Hello;
 use super::leaf::LeafReceipt;
-use super::names::{Purpose, Role};
+use super::names::{FrameType, Purpose, Role};
 use super::provision::{WantedChain, check_chain};
 use super::report::{evidence_bound, session_report_data};
 use super::secrets::TlsFacts;

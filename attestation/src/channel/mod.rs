@@ -14,8 +14,8 @@
 //! Provisioned::check_chain
 //! ```
 //!
-//! Modules from top to bottom: `server`, `marble` > `session`, `check`, `provision` > `report`, `secrets`, `evidence`,
-//! `hello`, `leaf` > `state`, `history`, `security`, `keys`, `frame` > `error`, `names`, `limits`.
+//! Modules from top to bottom: `server`, `marble` > `provision`, `session` > `check` > `report`, `secrets`, `evidence`,
+//! `leaf` > `hello`, `state`, `frame`, `history`, `security`, `keys` > `error` > `names` > `limits`.
 //! Source: docs/protocol/attest-1.md; readings of places that allow two: docs/decisions/0002-attest-1-readings.md.
 
 mod check;
@@ -45,7 +45,7 @@ pub use error::{ChannelError, Malformed, Structure};
 pub use evidence::{
     CoordinatorEvidence, MarbleEvidence, NewKey, SessionEvidence, decode_finish, encode_finish,
 };
-pub use frame::{Frame, FrameType};
+pub use frame::Frame;
 pub use hello::Hello;
 pub use history::{BadHistory, Transition, history_head, transition_head};
 pub use keys::{ED25519_SPKI_BYTES, P256_SPKI_BYTES, PublicKey, key_id};
@@ -55,7 +55,7 @@ pub use marble::{
     AcceptedCoordinator, Attesting, AwaitCoordinator, AwaitProvision, AwaitServerHello,
     ClientHelloState, CoordinatorCheck, Provisioned,
 };
-pub use names::{Purpose, Role};
+pub use names::{FrameType, Purpose, Role};
 pub use report::{
     ReportInput, evidence_bound, session_bound, session_report_data, session_report_input,
     statement_signature_input,

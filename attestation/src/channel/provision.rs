@@ -9,7 +9,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::check::key_unknown;
 use super::error::ChannelError;
 use super::keys::{NotVerified, PublicKey, key_id};
-use super::leaf::LeafReceipt;
+use super::leaf::{LEAF_RECEIPT_OID, LeafReceipt};
 use super::limits::CLOCK_DIFFERENCE_SECS_MAX;
 use super::state::StateBytes;
 use crate::x509::signature_algorithm;
@@ -52,7 +52,7 @@ pub(super) fn check_chain(
     check_dates(&leaf, now)?;
     check_dates(&issuing, now)?;
     let receipt = LeafReceipt::from_certificate(&leaf)?
-        .ok_or_else(|| not_valid("its receipt", "not there", super::LEAF_RECEIPT_OID))?;
+        .ok_or_else(|| not_valid("its receipt", "not there", LEAF_RECEIPT_OID))?;
     receipt.check_names(wanted.marble_type, wanted.instance)?;
     Ok(receipt)
 }

@@ -6,6 +6,7 @@
 
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
+use super::keys::key_id;
 use super::names::{Purpose, Role};
 use super::state::StateBytes;
 use crate::Kind;
@@ -140,7 +141,7 @@ pub fn session_report_data(
     quoted_at: u64,
 ) -> [u8; 64] {
     let bound = session_bound(root_key_id.as_ref(), security_digest, quoted_at);
-    session_report_input(kind, &super::key_id(session_spki), &bound).report_data()
+    session_report_input(kind, &key_id(session_spki), &bound).report_data()
 }
 
 /// What a session key signs, in a Join or for a statement; `None` is signed as the empty field.

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha384};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::key_id;
+use super::keys::key_id;
 use super::names::Role;
 use crate::lp::{self, Writer};
 

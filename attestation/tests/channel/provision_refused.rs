@@ -192,6 +192,33 @@ fn a_chain_that_differs_in_one_thing_is_refused() {
     }));
 }
 
+/// Chains that are whole in themselves, of a CA that the verified coordinator did not name.
+#[test]
+fn a_whole_chain_of_another_issuing_ca_or_root_is_refused() {
+    let changes: [(&str, ChainChange); 2] = [
+        ("another issuing CA of the same root", |chain| {
+            let key = Key::p256();
+            chain.issuing.spki = key.spki();
+            chain.leaf_signer = Some(key);
+        }),
+        ("another root over the same issuing CA", |chain| {
+            let key = Key::p256();
+            chain.root.spki = key.spki();
+            chain.issuing_signer = Some(key);
+        }),
+    ];
+    check_all(changes.map(|(name, change)| {
+        let world = World::new();
+        let mut chain = chain(&world);
+        change(&mut chain);
+        (
+            name.to_owned(),
+            "leaf-not-valid",
+            code(&judged(&world, &chain, NOW)),
+        )
+    }));
+}
+
 #[test]
 fn a_chain_with_the_root_behind_it_or_bytes_behind_a_certificate_is_refused() {
     let changes: [(&str, ChainChange); 3] = [

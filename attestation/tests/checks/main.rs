@@ -2,7 +2,12 @@
 //! that are well signed and wrong in one place.
 
 // A row that changes nothing is `()`, and tables of changes are tables of functions.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::no_effect, clippy::type_complexity)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::no_effect,
+    clippy::type_complexity
+)]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -146,3 +146,12 @@ impl Vector {
         evidence.verify(&expected, &trust, &collateral, time(self.now))
     }
 }
+
+/// The DER inside a PEM file with one certificate.
+pub fn pem_der(pem: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    let base64: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    base64::engine::general_purpose::STANDARD
+        .decode(base64.trim())
+        .unwrap()
+}
