@@ -132,8 +132,8 @@ pub(crate) struct Verify {
     /// Judge a saved proof instead of asking, as of the time it was fetched
     #[arg(long, value_name = "FILE")]
     pub(crate) bundle: Option<PathBuf>,
-    /// Judge the saved proof as of this time: 2026-11-23T22:40:11Z, or Unix seconds
-    #[arg(long, value_name = "TIME", requires = "bundle")]
+    /// With --bundle: judge as of this time: 2026-11-23T22:40:11Z, or Unix seconds
+    #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<String>,
     #[command(flatten)]
     pub(crate) trusted: Trusted,
@@ -157,6 +157,9 @@ pub(crate) enum ManifestCommand {
     Set {
         /// The manifest
         file: PathBuf,
+        /// Without a reference: believe the code that is there now, and remember it
+        #[arg(long, conflicts_with = "coordinator")]
+        trust_on_first_use: bool,
         #[command(flatten)]
         trusted: Trusted,
     },

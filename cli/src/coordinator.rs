@@ -117,7 +117,8 @@ fn algorithms() -> &'static [&'static dyn SignatureVerificationAlgorithm] {
         .all
 }
 
-fn read_reference(path: &Path) -> Result<Reference, Failure> {
+/// Reads a reference file, every fault with its path.
+pub(crate) fn read_reference(path: &Path) -> Result<Reference, Failure> {
     let bytes = files::read(path, REFERENCE_BYTES_MAX)?;
     reference::parse(&bytes).map_err(|error| {
         let rows = error.faults.iter().map(|fault| {
@@ -141,9 +142,7 @@ fn read_anchor(path: &Path) -> Result<Anchor, Failure> {
         option: "--insecure-trust-root",
         cause: format!("names {}, which is no PEM", path.display()),
     })?;
-    Anchor::insecure_from_pem(&text).map_err(|error| {
-        Failure::of(Exit::Usage, &error).with_cause(format!("in {}", path.display()))
-    })
+    Anchor::insecure_from_pem(&text).map_err(|error| Failure::of(Exit::Usage, &error).in_file(path))
 }
 
 /// Where the coordinator is: the argument, else `--url`, else the environment.

@@ -6,8 +6,8 @@ use crate::args::Global;
 use crate::failure::{Exit, Failure, Refused};
 use crate::terminal::Terminal;
 
-/// Codes that differ from the asked one in at most this many letters are suggested.
-const DISTANCE_MAX: usize = 3;
+/// A code is suggested if at most one letter in this many differs.
+const LETTERS_A_MISTAKE: usize = 4;
 
 pub(crate) fn run(
     global: &Global,
@@ -52,7 +52,7 @@ fn json(entry: &Code) -> serde_json::Value {
 fn nearest(code: &str) -> Option<&'static str> {
     stoa_explain::codes()
         .map(|entry| (distance(code, entry.code), entry.code))
-        .filter(|(distance, _)| *distance <= DISTANCE_MAX)
+        .filter(|(distance, _)| *distance <= code.len() / LETTERS_A_MISTAKE)
         .min()
         .map(|(_, code)| code)
 }

@@ -99,6 +99,12 @@ impl Failure {
         self
     }
 
+    /// Of a file: its path stands first.
+    pub(crate) fn in_file(mut self, path: &std::path::Path) -> Self {
+        self.what = format!("{}: {}", path.display(), self.what);
+        self
+    }
+
     pub(crate) fn with_cause(mut self, cause: String) -> Self {
         self.cause = Some(cause);
         self

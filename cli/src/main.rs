@@ -8,6 +8,7 @@ mod coordinator;
 mod explain;
 mod failure;
 mod files;
+mod first_use;
 mod manifest;
 mod memory;
 mod render;

@@ -6,7 +6,7 @@ use serde_json::json;
 use stoa_attestation::channel::CoordinatorState;
 use stoa_attestation::channel::limits::STATEMENT_MANIFEST_BYTES_MAX;
 use stoa_client::Verdict;
-use stoa_client::http::{Fault, HttpError};
+use stoa_client::http::{Endpoint, Fault, HttpError};
 use stoa_manifest::Manifest;
 
 use crate::args::{self, Global, ManifestCommand, Trusted};
@@ -15,6 +15,7 @@ use crate::coordinator::{
 };
 use crate::failure::{Changed, Exit, Failure, Refused};
 use crate::files;
+use crate::first_use;
 use crate::terminal::Terminal;
 
 pub(crate) fn run(
@@ -24,7 +25,23 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     match &args.command {
         ManifestCommand::Check { file } => check(global, file, terminal),
-        ManifestCommand::Set { file, trusted } => set(global, file, trusted, terminal),
+        ManifestCommand::Set {
+            file,
+            trust_on_first_use,
+            trusted,
+        } => {
+            let untouched = |failure: Failure| failure.changed(Changed::Nothing);
+            let manifest = read(global, file, terminal).map_err(untouched)?;
+            let endpoint = endpoint(global, None)?;
+            let mut wanted = Wanted::load(global, trusted, terminal)?;
+            if !wanted.has_identities() {
+                if !trust_on_first_use {
+                    return Err(Failure::from(Refused::ReferenceMissing).changed(Changed::Nothing));
+                }
+                first_use::recall(&mut wanted, &endpoint.authority())?;
+            }
+            block_on(set(global, &manifest, &endpoint, wanted, terminal))
+        }
         ManifestCommand::Get { trusted } => get(global, trusted, terminal),
     }
 }
@@ -79,7 +96,7 @@ fn read(global: &Global, file: &Path, terminal: &mut Terminal<'_>) -> Result<Man
         if faults.more() > 0 {
             rows.push((format!("and {} more", faults.more()), String::new()));
         }
-        Failure::of(Exit::Usage, &faults).with_rows(rows).changed(Changed::Nothing)
+        Failure::of(Exit::Usage, &faults).with_rows(rows)
     })?;
     if !global.quiet {
         for warning in manifest.warnings() {
@@ -89,36 +106,23 @@ fn read(global: &Global, file: &Path, terminal: &mut Terminal<'_>) -> Result<Man
     Ok(manifest)
 }
 
-fn set(
-    global: &Global,
-    file: &Path,
-    trusted: &Trusted,
-    terminal: &mut Terminal<'_>,
-) -> Result<Exit, Failure> {
-    let manifest = read(global, file, terminal)?;
-    let endpoint = endpoint(global, None)?;
-    let wanted = Wanted::load(global, trusted, terminal)?;
-    if !wanted.has_identities() {
-        return Err(Failure::from(Refused::ReferenceMissing).changed(Changed::Nothing));
-    }
-    block_on(set_verified(
-        global, &manifest, &endpoint, &wanted, terminal,
-    ))
-}
-
-async fn set_verified(
+/// Verifies, sets, reads back. A reference without identities means that first use is to be trusted.
+async fn set(
     global: &Global,
     manifest: &Manifest,
-    endpoint: &stoa_client::http::Endpoint,
-    wanted: &Wanted,
+    endpoint: &Endpoint,
+    mut wanted: Wanted,
     terminal: &mut Terminal<'_>,
 ) -> Result<Exit, Failure> {
-    let mut met = Met::ask(endpoint)
-        .await
-        .map_err(|failure| failure.changed(Changed::Nothing))?;
-    let report = met.judge(wanted, None)?;
-    require_verified(&met, &report, wanted, terminal)
-        .map_err(|failure| failure.changed(Changed::Nothing))?;
+    let untouched = |failure: Failure| failure.changed(Changed::Nothing);
+    let mut met = Met::ask(endpoint).await.map_err(untouched)?;
+    let mut report = met.judge(&wanted, None).map_err(untouched)?;
+    let first_use = !wanted.has_identities() && report.failed().next().is_none();
+    if let Some(claims) = report.claims.clone().filter(|_| first_use) {
+        first_use::learn(&mut wanted, &claims, &met.address, terminal).map_err(untouched)?;
+        report = met.judge(&wanted, None).map_err(untouched)?;
+    }
+    require_verified(&met, &report, &wanted, terminal).map_err(untouched)?;
 
     // On the connection whose leaf was just verified.
     let answer = met
@@ -135,7 +139,9 @@ async fn set_verified(
     met.again()
         .await
         .map_err(|failure| failure.changed(Changed::Unknown))?;
-    let report = met.judge(wanted, Some(manifest.bytes()))?;
+    let report = met
+        .judge(&wanted, Some(manifest.bytes()))
+        .map_err(|failure| failure.changed(Changed::Unknown))?;
     let in_force = matches!(
         met.statement.state.state,
         CoordinatorState::AcceptingMarbles { .. }

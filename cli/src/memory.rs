@@ -32,25 +32,7 @@ pub(crate) struct Remembered {
 impl MemoryFolder {
     /// The folder that the environment names.
     pub(crate) fn of_environment() -> Result<Self, Refused> {
-        Self::of(|name| std::env::var_os(name))
-    }
-
-    fn of(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Refused> {
-        let set = |name| {
-            variable(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
-        // A relative XDG_STATE_HOME is to be ignored (XDG Base Directory Specification, 0.8).
-        let state = set("STOA_STATE_DIR")
-            .or_else(|| {
-                set("XDG_STATE_HOME")
-                    .filter(|path| path.is_absolute())
-                    .map(|path| path.join("stoa"))
-            })
-            .or_else(|| set("HOME").map(|home| home.join(".local/state/stoa")))
-            .ok_or(Refused::MemoryUnavailable)?;
-        Ok(Self(state.join("seen")))
+        Ok(Self(state_folder()?.join("seen")))
     }
 
     /// What a statement with this root, from this address, must be held against.
@@ -95,11 +77,8 @@ impl MemoryFolder {
             path: path.display().to_string(),
             cause: error.to_string(),
         };
-        let made = fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.0);
-        made.map_err(|error| failed(&self.0, &error))?;
+        let path = self.file(&mesh.root);
+        make_folder(&path)?;
         // Two commands at once: the later writer must see what the earlier one wrote.
         let lock = self.0.join(".lock");
         let held = File::options()
@@ -108,7 +87,6 @@ impl MemoryFolder {
             .open(&lock)
             .map_err(|error| failed(&lock, &error))?;
         held.lock().map_err(|error| failed(&lock, &error))?;
-        let path = self.file(&mesh.root);
         let before = if path.exists() {
             Some(read(&path)?)
         } else {
@@ -152,11 +130,41 @@ impl MemoryFolder {
     }
 }
 
+/// Where this program keeps what it remembers.
+pub(crate) fn state_folder() -> Result<PathBuf, Refused> {
+    state_folder_of(|name| std::env::var_os(name))
+}
+
+fn state_folder_of(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Refused> {
+    let set = |name| {
+        variable(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    // A relative XDG_STATE_HOME is to be ignored (XDG Base Directory Specification, 0.8).
+    let xdg = || set("XDG_STATE_HOME").filter(|path| path.is_absolute());
+    set("STOA_STATE_DIR")
+        .or_else(|| xdg().map(|path| path.join("stoa")))
+        .or_else(|| set("HOME").map(|home| home.join(".local/state/stoa")))
+        .ok_or(Refused::MemoryUnavailable)
+}
+
+/// Makes the folder of a file, for its owner only.
+pub(crate) fn make_folder(path: &Path) -> Result<(), Refused> {
+    let folder = path.parent().unwrap_or(path);
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder);
+    made.map_err(|error| Refused::NotWritten {
+        path: folder.display().to_string(),
+        cause: error.to_string(),
+    })
+}
+
 fn read(path: &Path) -> Result<SeenMesh, Failure> {
     let bytes = files::read(path, SEEN_BYTES_MAX)?;
-    SeenMesh::parse(&bytes).map_err(|error| {
-        Failure::of(Exit::Usage, &error).with_cause(format!("in {}", path.display()))
-    })
+    SeenMesh::parse(&bytes).map_err(|error| Failure::of(Exit::Usage, &error).in_file(path))
 }
 
 #[cfg(test)]
@@ -185,24 +193,23 @@ mod tests {
                 .iter()
                 .map(|(k, v)| ((*k).to_owned(), OsString::from(v)))
                 .collect();
-            let of = MemoryFolder::of(|name| {
-                set.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone())
-            });
-            of.map(|folder| folder.0.display().to_string()).ok()
+            let of =
+                state_folder_of(|name| set.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone()));
+            of.map(|folder| folder.display().to_string()).ok()
         };
         let (own, xdg, home) = (
             ("STOA_STATE_DIR", "s"),
             ("XDG_STATE_HOME", "/x"),
             ("HOME", "/h"),
         );
-        assert_eq!(folder(&[own, xdg, home]).unwrap(), "s/seen");
+        assert_eq!(folder(&[own, xdg, home]).unwrap(), "s");
         assert_eq!(
             folder(&[("STOA_STATE_DIR", ""), xdg, home]).unwrap(),
-            "/x/stoa/seen"
+            "/x/stoa"
         );
         assert_eq!(
             folder(&[("XDG_STATE_HOME", "relative"), home]).unwrap(),
-            "/h/.local/state/stoa/seen"
+            "/h/.local/state/stoa"
         );
         assert_eq!(folder(&[]), None);
     }

@@ -26,7 +26,7 @@ pub(crate) struct Heading<'a> {
 
 /// The report as text: one line a check, then the verdict, then what it does not cover.
 pub(crate) fn text(report: &Report, statement: &Statement, heading: &Heading<'_>) -> String {
-    let mut lines = vec![format!("coordinator   {}", heading.of)];
+    let mut lines = vec![format!("coordinator    {}", heading.of)];
     let facts: Vec<String> = report
         .rows
         .iter()
@@ -49,7 +49,7 @@ pub(crate) fn text(report: &Report, statement: &Statement, heading: &Heading<'_>
             lines.push("mesh".to_owned());
         }
         lines.push(format!(
-            "  {:<11} {facts:<width$}  {}",
+            "  {:<12} {facts:<width$}  {}",
             row.check.name(),
             outcome(row)
         ));
@@ -57,7 +57,7 @@ pub(crate) fn text(report: &Report, statement: &Statement, heading: &Heading<'_>
     lines.push(String::new());
     lines.push(verdict(report, statement, heading));
     lines.push(format!(
-        "not covered   {}",
+        "not covered    {}",
         not_covered(report, statement, heading).join("; ")
     ));
     lines.join("\n")
@@ -74,18 +74,18 @@ fn outcome(row: &Row) -> String {
 fn verdict(report: &Report, statement: &Statement, heading: &Heading<'_>) -> String {
     match &report.verdict {
         Verdict::Verified => format!(
-            "verified      what runs behind this root CA is what {} says, as of {}",
+            "verified       what runs behind this root CA is what {} says, as of {}",
             heading.manifest,
             as_of(statement)
         ),
         Verdict::Unverified { nothing_for } => {
             format!(
-                "unverified    nothing was given to compare {} with",
+                "unverified     nothing was given to compare {} with",
                 nothing_for.join(" and ")
             )
         }
         Verdict::NotVerified { failed, checks } => {
-            format!("not verified  {failed} of {checks} checks failed")
+            format!("not verified   {failed} of {checks} checks failed")
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use rustls_pki_types::UnixTime;
+use stoa_attestation::Utc;
 use stoa_attestation::channel::{Seen, limits::STATEMENT_MANIFEST_BYTES_MAX};
 use stoa_client::bundle::BUNDLE_BYTES_MAX;
-use stoa_client::{Bundle, Memory, Report, Statement, Verdict};
+use stoa_client::{Bundle, Check, Memory, Report, Statement, Verdict};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -27,6 +28,13 @@ pub(crate) fn run(
         Some(path) => Some(files::read(path, STATEMENT_MANIFEST_BYTES_MAX)?),
         None => None,
     };
+    if args.bundle.is_none() && args.at.is_some() {
+        return Err(Refused::Argument {
+            option: "--at",
+            cause: "goes with --bundle; what is asked now is judged as of now".to_owned(),
+        }
+        .into());
+    }
     match &args.bundle {
         Some(path) => offline(global, args, path, &wanted, manifest.as_deref(), terminal),
         None => online(global, args, &wanted, manifest.as_deref(), terminal),
@@ -76,9 +84,8 @@ fn offline(
 ) -> Result<Exit, Failure> {
     let at = args.at.as_deref().map(parse_time).transpose()?;
     let bytes = files::read(path, BUNDLE_BYTES_MAX)?;
-    let bundle = Bundle::parse(&bytes).map_err(|error| {
-        Failure::of(Exit::Usage, &error).with_cause(format!("in {}", path.display()))
-    })?;
+    let bundle =
+        Bundle::parse(&bytes).map_err(|error| Failure::of(Exit::Usage, &error).in_file(path))?;
     let as_of = at.unwrap_or(bundle.fetched_at);
 
     // Without a folder there is no memory; a proof can still be judged.
@@ -114,6 +121,12 @@ fn offline(
         terminal,
     )?;
     complain(&report, remembered.as_ref(), terminal);
+    if at.is_some() && report.failed().any(|(check, _)| check == Check::Time) {
+        terminal.talk(&format!(
+            "note: the proof was fetched at {}; without --at it is judged as of then",
+            Utc(bundle.fetched_at)
+        ));
+    }
     hints(global, wanted, &report, terminal);
     Ok(exit)
 }

@@ -10,7 +10,7 @@ use core::fmt;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use stoa_attestation::policy::Advisories;
 use stoa_attestation::{
     Reference, ReferenceValue, SgxReference, TcbPolicy, TcbStatus, TdxReference, UnknownTcbStatus,
@@ -73,6 +73,45 @@ pub fn parse(bytes: &[u8]) -> Result<Reference, BadReference> {
     } else {
         Err(BadReference { faults })
     }
+}
+
+/// The file that names these identities and leaves everything else at its default, one line.
+#[must_use]
+pub fn encode(identities: &[ReferenceValue]) -> Vec<u8> {
+    let identities: Vec<Value> = identities.iter().map(encode_identity).collect();
+    let mut bytes = json!({"format": FORMAT, "identities": identities})
+        .to_string()
+        .into_bytes();
+    bytes.push(b'\n');
+    bytes
+}
+
+fn encode_identity(identity: &ReferenceValue) -> Value {
+    let mut object = Map::new();
+    match identity {
+        ReferenceValue::Sgx(sgx) => {
+            object.insert("tee".to_owned(), json!("sgx"));
+            for (name, value) in [("unique_id", sgx.unique_id), ("signer_id", sgx.signer_id)] {
+                object.extend(value.map(|value| (name.to_owned(), json!(hex::encode(value)))));
+            }
+            for (name, value) in [
+                ("product_id", sgx.product_id),
+                ("security_version", sgx.security_version),
+            ] {
+                object.extend(value.map(|value| (name.to_owned(), json!(value))));
+            }
+        }
+        ReferenceValue::Tdx(tdx) => {
+            object.insert("tee".to_owned(), json!("tdx"));
+            let mrtd: Vec<String> = tdx.mrtd.iter().map(hex::encode).collect();
+            object.insert("mrtd".to_owned(), json!(mrtd));
+            let registers = tdx.rtmr.iter().enumerate();
+            let registers = registers
+                .filter_map(|(n, value)| Some((n.to_string(), json!(hex::encode((*value)?)))));
+            object.insert("rtmr".to_owned(), Value::Object(registers.collect()));
+        }
+    }
+    Value::Object(object)
 }
 
 fn native(fields: &Fields<'_>) -> Reference {

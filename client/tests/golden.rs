@@ -1,6 +1,6 @@
 //! A saved proof from an earlier day is still read and still verified, with the files that a user would have beside it.
 //!
-//! `STOA_BLESS=1 cargo test -p stoa-client --test golden` makes the files anew; do so only when the format changes.
+//! `STOA_BLESS_BUNDLE=1 cargo test -p stoa-client --test golden` makes the files anew; do so only when the format changes.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod world;
@@ -45,7 +45,7 @@ fn bless() {
 
 #[test]
 fn a_proof_of_an_earlier_day_is_still_verified() {
-    if std::env::var_os("STOA_BLESS").is_some() {
+    if std::env::var_os("STOA_BLESS_BUNDLE").is_some() {
         bless();
     }
     let bytes = std::fs::read(data("mesh.bundle")).unwrap();
@@ -65,5 +65,8 @@ fn a_proof_of_an_earlier_day_is_still_verified() {
     assert_eq!(report.verdict, Verdict::Verified, "{}", failed(&report));
 
     world.now += 301;
-    assert_eq!(failed(&world.judged(&bundle.statement)), "time: clock-differs");
+    assert_eq!(
+        failed(&world.judged(&bundle.statement)),
+        "time: clock-differs"
+    );
 }

@@ -69,6 +69,34 @@ fn a_reference_becomes_what_it_says() {
 }
 
 #[test]
+fn what_is_written_is_read_back() {
+    let identities = vec![
+        ReferenceValue::Sgx(SgxReference {
+            unique_id: Some([0xaa; 32]),
+            ..SgxReference::default()
+        }),
+        ReferenceValue::Sgx(SgxReference {
+            unique_id: None,
+            signer_id: Some([0xbb; 32]),
+            product_id: Some(3),
+            security_version: Some(0),
+        }),
+        ReferenceValue::Tdx(TdxReference {
+            mrtd: vec![[0xaa; 48], [0xcc; 48]],
+            rtmr: [Some([1; 48]), None, Some([2; 48]), None],
+        }),
+    ];
+    let read = reference::parse(&reference::encode(&identities)).unwrap();
+    assert_eq!(
+        read,
+        Reference {
+            identities,
+            ..Reference::default()
+        }
+    );
+}
+
+#[test]
 fn what_is_absent_or_null_is_the_strict_default() {
     let least = native(json!({"tee": "sgx", "unique_id": ID.repeat(32)}));
     let mut nulls = least.clone();

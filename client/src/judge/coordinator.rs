@@ -68,7 +68,7 @@ pub(super) fn hardware(
     let facts = format!(
         "{}{}, FMSPC {}, TCB {}{advisories}, collateral until {}",
         if insecure {
-            "no hardware, an insecure root vouches: "
+            "no hardware, an insecure root says: "
         } else {
             ""
         },

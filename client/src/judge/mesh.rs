@@ -62,7 +62,7 @@ pub(super) fn tls(statement: &Statement, root: Option<&RootFacts>, question: &Qu
         not_checked(
             Check::Tls,
             facts,
-            "offline: the leaf is the saved one, who holds its key was not seen",
+            "offline, only the saved leaf was compared",
         )
     }
 }

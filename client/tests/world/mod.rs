@@ -165,6 +165,11 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        Self::at(NOW)
+    }
+
+    /// The same at another time, for programs that look at the clock.
+    pub fn at(now: u64) -> Self {
         let platform = Platform::seeded(SEED, Knobs::default());
         let identity = SgxIdentity {
             mrenclave: [0xaa; 32],
@@ -178,9 +183,9 @@ impl World {
             Key::named("issuing"),
             Key::named("leaf"),
         );
-        let root_params = params("root", true, NOW - DAY, NOW + 3650 * DAY);
-        let issuing_params = params("issuing", true, NOW - DAY, NOW + 90 * DAY);
-        let leaf_params = params("coordinator", false, NOW - DAY, NOW + DAY);
+        let root_params = params("root", true, now - DAY, now + 3650 * DAY);
+        let issuing_params = params("issuing", true, now - DAY, now + 90 * DAY);
+        let leaf_params = params("coordinator", false, now - DAY, now + DAY);
         let root_der = self_signed(&root_params, &root);
         let anchors = vec![
             Anchor::intel(),
@@ -200,10 +205,10 @@ impl World {
             tls_leaf: leaf.id(),
             security_digest: Switches::insecure_trust_root(&anchors[1].sha256()).digest(),
             witness: Witness::None,
-            time: NOW,
+            time: now,
         };
         Self {
-            collateral: platform.collateral_json(Tee::Sgx, at(NOW)),
+            collateral: platform.collateral_json(Tee::Sgx, at(now)),
             chain: vec![
                 signed_by(&issuing_params, &issuing, &root_params, &root),
                 root_der,
@@ -213,7 +218,7 @@ impl World {
             identity,
             session: Key::named("session"),
             signs_instead: None,
-            quoted_at: NOW - 30,
+            quoted_at: now - 30,
             quoted_root: None,
             quoted_digest: None,
             quoted_session: None,
@@ -241,7 +246,7 @@ impl World {
             wanted_manifest: Some(MANIFEST.to_vec()),
             seen: None,
             anchors,
-            now: NOW + 1,
+            now: now + 1,
         }
     }
 
@@ -262,7 +267,10 @@ impl World {
         self.without_manifest();
         self.state.state = CoordinatorState::Recovery;
         self.chain.clear();
-        self.tls_leaf = self_signed(&params("recovery", false, NOW - DAY, NOW + DAY), &self.leaf);
+        self.tls_leaf = self_signed(
+            &params("recovery", false, self.now - DAY, self.now + DAY),
+            &self.leaf,
+        );
     }
 
     /// Sets another history, and the state bytes' head to it.

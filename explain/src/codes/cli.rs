@@ -16,7 +16,7 @@ pub(crate) const CODES: &[Code] = &[
     Code {
         code: "argument-invalid",
         meaning: "The value of an option or argument can't be.",
-        remedy: "Correct it as the message says; `stoa help COMMAND` lists the options.",
+        remedy: "Correct it as the message says; `stoa COMMAND --help` lists the options.",
     },
     Code {
         code: "address-missing",
@@ -27,7 +27,8 @@ pub(crate) const CODES: &[Code] = &[
         code: "reference-missing",
         meaning: "The command hands something over and must know before to whom, but no reference was given; no released \
                   measurements are built in yet.",
-        remedy: "Give --coordinator FILE: what the coordinator must be.",
+        remedy: "Give --coordinator FILE: what the coordinator must be. Where nobody can say that, --trust-on-first-use \
+                 believes the code that is there now, and remembers it.",
     },
     Code {
         code: "memory-unavailable",

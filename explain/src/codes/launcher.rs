@@ -4,11 +4,6 @@ use crate::Code;
 
 pub(crate) const CODES: &[Code] = &[
     Code {
-        code: "file-not-written",
-        meaning: "A file for the program could not be written; those written before it were removed and the program was not started.",
-        remedy: "Make the folder writable for the launcher's user, with room for the files.",
-    },
-    Code {
         code: "file-refused",
         meaning: "The manifest gives a file a path that leaves its folder or has none, a mode with other than permission bits, or an owner or form, which are not served yet.",
         remedy: "Change the file in the manifest, or give the launcher --files for relative paths.",

@@ -9,16 +9,6 @@ pub(crate) const CODES: &[Code] = &[
         remedy: "Write it as docs/reference/marble-config.md shows, measure the marble again, update the manifest.",
     },
     Code {
-        code: "coordinator-unreachable",
-        meaning: "No TLS connection to the coordinator could be made.",
-        remedy: "Check the address and that the coordinator runs, then try again.",
-    },
-    Code {
-        code: "refused-by-coordinator",
-        meaning: "The coordinator refused with a code that this version does not know.",
-        remedy: "Update the marble, or look the code up with a newer `stoa explain`.",
-    },
-    Code {
         code: "join-broken",
         meaning: "The connection ended in the middle of a Join without a reason from the coordinator.",
         remedy: "Try again; look at the coordinator's log if it happens often.",
