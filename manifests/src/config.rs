@@ -41,14 +41,11 @@ pub enum CoordinatorEvidence {
 
 /// What the data key is sealed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum SealMode {
     /// Whoever signed this coordinator, the same product.
     #[default]
     ProductKey,
-    /// Exactly this coordinator.
-    UniqueKey,
-    /// Not sealed.
-    Disabled,
 }
 
 impl Default for Config {
@@ -97,18 +94,26 @@ impl Config {
                 ],
                 sink,
             ),
-            seal_mode: one_of(
-                fields,
-                "SealMode",
-                &[
-                    ("ProductKey", SealMode::ProductKey),
-                    ("UniqueKey", SealMode::UniqueKey),
-                    ("Disabled", SealMode::Disabled),
-                ],
-                sink,
-            ),
+            seal_mode: seal_mode(fields, sink),
         }
     }
+}
+
+/// `SealMode`: MarbleRun's other modes are known and not served yet.
+fn seal_mode(fields: &Fields<'_>, sink: &mut Sink) -> SealMode {
+    let path = fields.path("SealMode");
+    match fields.text("SealMode", sink) {
+        None | Some("ProductKey") => {}
+        Some(text @ ("UniqueKey" | "Disabled")) => {
+            not_served(&path, &format!("is {}", quoted(text)), sink)
+        }
+        Some(text) => {
+            let remedy =
+                suggest::remedy(text, ["ProductKey", "UniqueKey", "Disabled"]).unwrap_or_default();
+            sink.fault(&path, format!("is {}", quoted(text)), remedy);
+        }
+    }
+    SealMode::ProductKey
 }
 
 fn mesh_name(fields: &Fields<'_>, sink: &mut Sink) -> Option<String> {

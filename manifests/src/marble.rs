@@ -181,6 +181,13 @@ fn known(name: &str, place: &str, known: &[&str], path: &Path, sink: &mut Sink) 
 
 fn calls(fields: &Fields<'_>, declared: &Declared<'_>, sink: &mut Sink) -> Option<Vec<String>> {
     fields.value("Calls")?;
+    // Kept and checked, so that a deployer can write it; but nobody may believe that it already holds.
+    let cause = "is checked and kept, but not enforced yet: this marble can call any other";
+    sink.warn(
+        &fields.path("Calls"),
+        cause,
+        "let each callee look at its caller's identity",
+    );
     let calls = fields.texts("Calls", LIST_MAX, sink);
     for (name, path) in &calls {
         known(name, "Marbles", &declared.marbles, path, sink);
