@@ -7,7 +7,7 @@
 //! Source: RFC 5280, 4.1 and 4.2; SPIFFE X.509-SVID, 2 to 4; docs/protocol/attest-1.md, section 5 (the private extension).
 //! Does not live here: which marble gets a leaf (`admit`, `machine`), private keys (`keys`).
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use rand_core::CryptoRng;
 use rcgen::{

@@ -5,8 +5,8 @@
 //!
 //! Does not live here: whether a command may happen (`machine`), the draft of an activation (`provision`).
 
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use rand_core::CryptoRng;

@@ -6,9 +6,9 @@
 //! Source: docs/protocol/attest-1.md, section 5 (the receipt in a leaf); docs/concepts/identity.md.
 //! Does not live here: rendering (`render`), making secrets (`secrets`), the counting (`machine`).
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
 
 use rand_core::CryptoRng;
 use rustls_pki_types::UnixTime;

@@ -6,8 +6,8 @@
 //!
 //! Does not live here: how a symmetric one is derived (`derive`), how templates name them (`provision`).
 
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rand_core::CryptoRng;
 use stoa_manifest::{CertificateTemplate, Manifest, SecretDefinition, SecretKind};

@@ -1,19 +1,19 @@
 //! What stands in a certificate, read with x509-parser and verified with webpki: names, dates, usages, receipt, chain.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
+mod support;
 
 use std::collections::BTreeSet;
 
-use common::{
-    MANIFEST, Mesh, POSITION, START, at, claims, claims_of, code, enclave, p256_key, provision,
-};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use sha2::{Digest as _, Sha256};
 use stoa_attestation::channel::LeafReceipt;
 use stoa_mesh::ca::BACKDATE_SECS;
 use stoa_mesh::{Applicant, Command, Entry, Outcome, Provision};
 use stoa_synthetic::Knobs;
+use support::{
+    MANIFEST, Mesh, POSITION, START, at, claims, claims_of, code, enclave, p256_key, provision,
+};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -311,7 +311,7 @@ fn a_marble_gets_no_names_but_its_own() {
         leaves.push((marble, provision(mesh.activate(marble, key, None, START))));
     }
     let own = |marble: &str| -> BTreeSet<String> {
-        let manifest = common::manifest(MANIFEST);
+        let manifest = support::manifest(MANIFEST);
         manifest.marbles()[marble]
             .dns_names
             .iter()
@@ -423,7 +423,7 @@ fn the_client_ports_leaf_is_issued_by_the_root_and_journaled_before_use() {
         assert_eq!(has_name(&chain[0], name), has, "{name}");
     }
     assert!(renew_at > START + 44 * DAY && renew_at < START + 46 * DAY);
-    let journaled = common::events(&mesh.journal).iter().any(
+    let journaled = support::events(&mesh.journal).iter().any(
         |event| matches!(event, stoa_mesh::Event::Started(started) if started.leaf.der() == chain[0]),
     );
     assert!(journaled);
@@ -506,7 +506,7 @@ fn every_identity_that_left_stands_in_the_journal() {
         }
     }
     // Serials are given out once.
-    let serials: Vec<_> = common::events(&mesh.journal)
+    let serials: Vec<_> = support::events(&mesh.journal)
         .iter()
         .filter_map(|event| match event {
             stoa_mesh::Event::Admitted(admitted) => Some(admitted),

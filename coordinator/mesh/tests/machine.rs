@@ -1,9 +1,8 @@
 //! The rules: founding, manifest, budgets, instances, renewals, time. Each through the sequencer and a journal.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
+mod support;
 
-use common::{MANIFEST, Mesh, POSITION, START, at, claims_of, code, enclave, p256_key, provision};
 use stoa_attestation::{Claims, Verified};
 use stoa_explain::Explain as _;
 use stoa_mesh::event::{Admittance, Event};
@@ -12,6 +11,7 @@ use stoa_mesh::{
     Applicant, Command, Entry, Found, Machine, Outcome, Refusal, Rotate, admit, check_root_key,
 };
 use stoa_synthetic::Knobs;
+use support::{MANIFEST, Mesh, POSITION, START, at, claims_of, code, enclave, p256_key, provision};
 
 const DAY: u64 = 24 * 3600;
 
@@ -43,7 +43,7 @@ fn a_manifest_is_set_once_even_if_two_were_prepared() {
     let prepare = |mesh: &mut Mesh| {
         stoa_mesh::SetManifest::prepare(
             &mesh.view(),
-            common::manifest(MANIFEST),
+            support::manifest(MANIFEST),
             stoa_mesh::Caller::default(),
             &*mesh.keys,
             at(START),
@@ -60,7 +60,7 @@ fn a_manifest_is_set_once_even_if_two_were_prepared() {
     else {
         panic!("refused");
     };
-    assert_eq!((sha256, epoch), (common::manifest(MANIFEST).sha256(), 1));
+    assert_eq!((sha256, epoch), (support::manifest(MANIFEST).sha256(), 1));
     assert_eq!(marbles, ["signer", "single", "verifier"]);
     assert_eq!(
         code(mesh.run(Command::SetManifest(second), START)),
@@ -80,7 +80,7 @@ fn the_history_and_its_head_name_the_manifest_in_force() {
     assert_eq!((view.state(), view.epoch()), (3, 1));
     assert_eq!(
         view.manifest_sha256(),
-        Some(common::manifest(MANIFEST).sha256())
+        Some(support::manifest(MANIFEST).sha256())
     );
     let head = stoa_attestation::channel::history_head(view.history()).unwrap();
     assert_eq!(view.transition_head(), head);
@@ -124,7 +124,7 @@ fn a_retry_under_the_same_key_within_ten_minutes_is_the_same_instance_and_counts
     assert_eq!(first.instance, second.instance);
     assert_ne!(first.chain[0], second.chain[0], "each leaf is issued anew");
     assert_eq!(mesh.status("single", START), (1, 1));
-    let entries: Vec<_> = common::events(&mesh.journal)
+    let entries: Vec<_> = support::events(&mesh.journal)
         .iter()
         .filter_map(|event| match event {
             Event::Admitted(admitted) => Some(admitted.entry),
@@ -241,7 +241,7 @@ fn evidence_that_the_manifest_does_not_want_is_refused_by_rule() {
     let admitted = |marble: &str, claims: &Verified<Claims>| {
         admit(&view, marble, claims, at(START)).map(|_| ())
     };
-    let wrong = common::claims(&enclave(0x33), Knobs::default(), START);
+    let wrong = support::claims(&enclave(0x33), Knobs::default(), START);
     let refusal = admitted("signer", &wrong).unwrap_err();
     assert_eq!(refusal.code(), "measurement-differs");
     let cause = std::error::Error::source(&refusal).unwrap().to_string();
@@ -265,7 +265,7 @@ fn evidence_that_the_manifest_does_not_want_is_refused_by_rule() {
         tcb: stoa_synthetic::PlatformTcb::OutOfDate,
         ..Knobs::default()
     };
-    let out_of_date = common::claims(&enclave(0x11), old, START);
+    let out_of_date = support::claims(&enclave(0x11), old, START);
     assert_eq!(
         admitted("signer", &out_of_date).unwrap_err().code(),
         "tcb-not-accepted"
@@ -296,7 +296,7 @@ fn what_was_drafted_for_another_epoch_is_refused_and_works_when_drafted_again() 
     )
     .unwrap();
     let stale = mesh.draft("signer", &applicant, START).unwrap();
-    let mut set = common::events(&mesh.journal)
+    let mut set = support::events(&mesh.journal)
         .into_iter()
         .find_map(|event| match event {
             Event::ManifestSet(set) => Some((*set).clone()),
@@ -370,7 +370,7 @@ fn time_never_runs_behind_the_newest_event_or_the_newest_signed_date() {
     let provision = provision(mesh.run(Command::Activate(draft), START - 3600));
     assert_eq!(provision.not_after, START + 1000 + DAY);
     assert_eq!(mesh.view().time_floor(), at(START + 1000));
-    let times: Vec<_> = common::events(&mesh.journal)
+    let times: Vec<_> = support::events(&mesh.journal)
         .iter()
         .map(Event::time)
         .collect();
@@ -464,7 +464,7 @@ fn a_ca_whose_key_is_another_than_its_certificate_says_is_refused_when_loaded() 
     // bytes of the founding, put together by hand.
     let ours = mine.view().root().unwrap().clone();
     let theirs = other.view().root().unwrap().clone();
-    let bytes = stoa_mesh::stored::encode(&common::events(&other.journal[..1]));
+    let bytes = stoa_mesh::stored::encode(&support::events(&other.journal[..1]));
     let find = |bytes: &[u8], what: &[u8]| {
         bytes
             .windows(what.len())

@@ -1,16 +1,16 @@
 //! What a marble is given: parameters, secrets, injected variables; what fails and burns nothing; what Debug shows.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
+mod support;
 
-use common::{
-    MANIFEST, Mesh, POSITION, START, SeededKeys, at, claims_of, code, p256_key, provision,
-};
 use stoa_explain::Explain as _;
 use stoa_mesh::render::FILE_MODE_DEFAULT;
 use stoa_mesh::{
     Applicant, Caller, Command, Entry, KeyError, KeyKind, KeyMaterial, Keys, Outcome, Refusal,
     SetManifest,
+};
+use support::{
+    MANIFEST, Mesh, POSITION, START, SeededKeys, at, claims_of, code, p256_key, provision,
 };
 use x509_parser::pem::Pem;
 
@@ -147,7 +147,7 @@ fn parameters_hold_the_values_that_their_templates_name() {
 fn only_secrets_that_a_marble_uses_are_made_for_it() {
     let keys_made = |mesh: &Mesh| {
         // Each key that is made has a certificate in the journal: root, issuing, shared, those of activations.
-        common::events(&mesh.journal)
+        support::events(&mesh.journal)
             .iter()
             .map(|event| match event {
                 stoa_mesh::Event::Admitted(admitted) => {
@@ -277,7 +277,7 @@ fn parameters_larger_than_a_provision_are_refused_and_count_nothing() {
 /// Every secret of a mesh as hex, to be looked for in what Debug shows.
 fn secrets_of(mesh: &Mesh, given: &stoa_mesh::Provision) -> Vec<String> {
     let mut secrets: Vec<Vec<u8>> = Vec::new();
-    for event in common::events(&mesh.journal) {
+    for event in support::events(&mesh.journal) {
         if let stoa_mesh::Event::ManifestSet(set) = event {
             for secret in set.shared.values() {
                 match secret {
@@ -310,7 +310,7 @@ fn debug_output_of_everything_shows_no_secret() {
     let mut mesh = Mesh::founded(1);
     let set = SetManifest::prepare(
         &mesh.view(),
-        common::manifest(MANIFEST),
+        support::manifest(MANIFEST),
         Caller::default(),
         &*mesh.keys,
         at(START),
@@ -334,7 +334,7 @@ fn debug_output_of_everything_shows_no_secret() {
         format!("{:#?}", mesh.view()),
         format!("{:#?}", mesh.sequencer),
         format!("{:#?}", mesh.sequencer.machine()),
-        format!("{:#?}", common::events(&mesh.journal)),
+        format!("{:#?}", support::events(&mesh.journal)),
         format!(
             "{:#?}",
             stoa_mesh::admit(

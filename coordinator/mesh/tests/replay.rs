@@ -2,11 +2,11 @@
 //! machine and the same view, and the same seed gives the same bytes.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
+mod support;
 
-use common::{MANIFEST, Mesh, START, at};
 use proptest::prelude::*;
 use stoa_mesh::{Command, Found, Machine, Outcome, Rotate};
+use support::{MANIFEST, Mesh, START, at};
 
 #[derive(Debug, Clone)]
 enum Step {

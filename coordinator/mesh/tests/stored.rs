@@ -4,13 +4,13 @@
 //! (`STOA_GOLDEN=write cargo test -p stoa-mesh --test stored`) and never again: another layout is another tag.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
+mod support;
 
 use std::path::PathBuf;
 
-use common::{MANIFEST, Mesh, START, at, provision};
 use stoa_explain::Explain as _;
 use stoa_mesh::{Command, Damaged, Machine, Rotate, stored};
+use support::{MANIFEST, Mesh, START, at, provision};
 
 fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -133,7 +133,7 @@ fn what_a_later_version_may_write_is_refused_by_name() {
 
 #[test]
 fn random_bytes_are_refused_and_never_break() {
-    let mut rng = common::SeededRng::new(5);
+    let mut rng = support::SeededRng::new(5);
     let (_, records) = records();
     for round in 0..3000_usize {
         let mut bytes = records[round % records.len()].1.clone();

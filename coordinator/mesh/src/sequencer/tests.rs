@@ -8,10 +8,10 @@ use super::*;
 use crate::event::{Admittance, Admitted};
 use crate::provision::Draft;
 use crate::{Applicant, Entry, admit, draft};
-use common::{MANIFEST, Mesh, POSITION, START, SeededRng, at, claims_of, p256_key};
+use support::{MANIFEST, Mesh, POSITION, START, SeededRng, at, claims_of, p256_key};
 
-#[path = "../../tests/common/mod.rs"]
-mod common;
+#[path = "../../tests/support/mod.rs"]
+mod support;
 
 /// Seeds that are gone through.
 const SEEDS: u64 = 4000;
