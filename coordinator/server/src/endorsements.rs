@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use stoa_attestation::{Anchor, Evidence, Kind, SignatureMemo, Trust};
-pub use stoa_collateral::Endorsement;
-use stoa_collateral::{CollateralError, Keeper, Pccs};
-use stoa_explain::Explain;
+use stoa_collateral::{CollateralError, Endorsement, Keeper, Pccs};
 use stoa_proto::wire::IdentityExpiry;
 
 use crate::clock::Clock;
@@ -114,17 +112,6 @@ impl Endorsements {
             Some(format!("collateral of {platform}: {}", failure?))
         })
         .collect()
-    }
-}
-
-/// Whose fault a missing endorsement is, for the peer: ours or the vendor's, never the marble's.
-impl From<CollateralError> for crate::marble::Failure {
-    fn from(error: CollateralError) -> Self {
-        let told = format!(
-            "collateral for this platform can't be had  [{}]",
-            error.code()
-        );
-        Self::unavailable(error.code(), chain(&error), told)
     }
 }
 

@@ -13,6 +13,7 @@ use stoa_attestation::channel::{
     Frame, LeafReceipt, MarbleProof, Purpose, ServerHelloState, TlsFacts, VerifiedMarble, key_id,
     limits,
 };
+use stoa_collateral::CollateralError;
 use stoa_explain::Explain;
 use stoa_manifest::CoordinatorEvidence;
 use stoa_mesh::{Applicant, Command, Draft, Entry, Grant, Outcome, Refusal, View};
@@ -399,7 +400,7 @@ impl Io {
 }
 
 /// Why a Join failed: whole for the log, in short for a marble that has proved nothing.
-pub(crate) struct Failure {
+struct Failure {
     code: &'static str,
     full: String,
     told: String,
@@ -424,7 +425,7 @@ impl Failure {
     }
 
     /// The world's fault: worth a retry, and not a refusal by rule.
-    pub(crate) fn unavailable(code: &'static str, full: String, told: String) -> Self {
+    fn unavailable(code: &'static str, full: String, told: String) -> Self {
         Self {
             code,
             full,
@@ -502,5 +503,16 @@ impl From<stoa_attestation::channel::ChannelError> for Failure {
 impl From<Refusal> for Failure {
     fn from(error: Refusal) -> Self {
         Self::of(error)
+    }
+}
+
+/// Whose fault a missing endorsement is, for the peer: ours or the vendor's, never the marble's.
+impl From<CollateralError> for Failure {
+    fn from(error: CollateralError) -> Self {
+        let told = format!(
+            "collateral for this platform can't be had  [{}]",
+            error.code()
+        );
+        Self::unavailable(error.code(), crate::error::chain(&error), told)
     }
 }

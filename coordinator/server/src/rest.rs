@@ -155,7 +155,7 @@ async fn statement(
         .try_into()
         .map_err(|bytes: Vec<u8>| invalid(format!("{} bytes long", bytes.len())))?;
     Ok(Json(
-        crate::statement::make(&app, &nonce, key_id(&session.server_spki)).await?,
+        crate::status::statement(&app, &nonce, key_id(&session.server_spki)).await?,
     ))
 }
 

@@ -8,51 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::UnixTime;
-use stoa_attestation::channel::{NONCE_BYTES, statement_signature_input};
+use stoa_collateral::Endorsement;
 use stoa_mesh::Refused;
-use stoa_proto::wire::{
-    MarbleCount, Statement, StatementBody, StatementRefusal, StatementTransition,
-};
+use stoa_proto::wire::{MarbleCount, StatementBody, StatementRefusal, StatementTransition};
 
-use crate::app::App;
-use crate::endorsements::Endorsement;
-use crate::error::EdgeError;
-use crate::session::{SessionKey, Sharing};
+use crate::session::SessionKey;
 use crate::view::{Published, State};
-
-/// The statement for `nonce`, signed now, for a connection whose leaf has `tls_leaf` as key id.
-///
-/// # Errors
-/// [`EdgeError::EvidenceUnavailable`] without evidence or collateral of our own.
-pub async fn make(
-    app: &App,
-    nonce: &[u8; NONCE_BYTES],
-    tls_leaf: [u8; 32],
-) -> Result<Statement, EdgeError> {
-    let key = app.sessions.key(Sharing::Shared).await?;
-    let collateral = app
-        .endorsements
-        .own(key.evidence.kind, &key.evidence.evidence)
-        .await?;
-    let published = app.window.look();
-    let kept = app
-        .statement_cache
-        .body(&published, &key, &collateral, app.clock.now());
-    let state = app.state_bytes(&published, tls_leaf)?;
-    let body = StatementBody {
-        nonce: STANDARD.encode(nonce),
-        time: state.time,
-        state: STANDARD.encode(state.encode()),
-        ..(*kept).clone()
-    };
-    let body = serde_json::to_vec(&body)
-        .map_err(|error| EdgeError::Bug(format!("the statement could not be written: {error}")))?;
-    let signature = key.sign(&statement_signature_input(nonce, &state, &body))?;
-    Ok(Statement {
-        body: STANDARD.encode(body),
-        signature: STANDARD.encode(signature),
-    })
-}
 
 /// What was built last, and from what.
 #[derive(Default)]
@@ -68,7 +29,8 @@ struct Kept {
 }
 
 impl StatementCache {
-    fn body(
+    /// The body for this state and session key; nonce, time and state are empty.
+    pub fn body(
         &self,
         published: &Arc<Published>,
         key: &Arc<SessionKey>,

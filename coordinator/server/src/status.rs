@@ -1,9 +1,14 @@
-//! The status route's body, and what an operator should be told.
+//! What the client port is asked most: status and statement, and what an operator should be told.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use stoa_attestation::channel::{NONCE_BYTES, statement_signature_input};
 use stoa_manifest::Manifest;
-use stoa_proto::wire;
+use stoa_proto::wire::{self, Statement, StatementBody};
 
 use crate::app::App;
+use crate::error::EdgeError;
+use crate::session::Sharing;
 use crate::view::State;
 
 /// State of the coordinator, in short and unsigned.
@@ -69,4 +74,38 @@ pub fn report(app: &App) -> wire::Status {
 /// What a deployer should know about `manifest` and this coordinator, one sentence each.
 pub fn warnings_of(_manifest: &Manifest) -> Vec<String> {
     vec!["not recoverable: without this TEE's sealing key the state is lost (RecoveryKeys are not served yet)".to_owned()]
+}
+
+/// The statement for `nonce`, signed now, for a connection whose leaf has `tls_leaf` as key id.
+///
+/// # Errors
+/// [`EdgeError::EvidenceUnavailable`] without evidence or collateral of our own.
+pub async fn statement(
+    app: &App,
+    nonce: &[u8; NONCE_BYTES],
+    tls_leaf: [u8; 32],
+) -> Result<Statement, EdgeError> {
+    let key = app.sessions.key(Sharing::Shared).await?;
+    let collateral = app
+        .endorsements
+        .own(key.evidence.kind, &key.evidence.evidence)
+        .await?;
+    let published = app.window.look();
+    let kept = app
+        .statement_cache
+        .body(&published, &key, &collateral, app.clock.now());
+    let state = app.state_bytes(&published, tls_leaf)?;
+    let body = StatementBody {
+        nonce: STANDARD.encode(nonce),
+        time: state.time,
+        state: STANDARD.encode(state.encode()),
+        ..(*kept).clone()
+    };
+    let body = serde_json::to_vec(&body)
+        .map_err(|error| EdgeError::Bug(format!("the statement could not be written: {error}")))?;
+    let signature = key.sign(&statement_signature_input(nonce, &state, &body))?;
+    Ok(Statement {
+        body: STANDARD.encode(body),
+        signature: STANDARD.encode(signature),
+    })
 }
