@@ -16,6 +16,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
+use stoa_harness::programs::BIN_DIR;
 
 use crate::failure::Failure;
 use crate::libtest::{self, Outcome};
@@ -27,8 +28,6 @@ const BINARY_SECS_MAX: u64 = 1800;
 /// How long processes that a test started may take to be gone after it.
 const LEFTOVER_GRACE_MS: u64 = 2000;
 const POLL_MS: u64 = 20;
-/// Environment variable with the folder of the built programs, for tests that start them.
-pub const BIN_DIR: &str = "STOA_BIN_DIR";
 
 /// One test binary, as cargo built it.
 #[derive(Debug, Clone)]

@@ -12,6 +12,7 @@
 mod crash;
 mod demo;
 mod exporter;
+mod launcher;
 mod mesh;
 mod refusals;
 mod relay;
