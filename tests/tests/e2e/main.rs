@@ -14,6 +14,7 @@ mod demo;
 mod exporter;
 mod launcher;
 mod mesh;
+mod readme;
 mod refusals;
 mod relay;
 mod verify;

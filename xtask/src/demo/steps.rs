@@ -234,12 +234,17 @@ fn start_marble(
     }
     let number = |member: &str| activated[member].as_u64().unwrap_or_default();
     Ok(format!(
-        "activated in {:.1} ms, certificate for {} h, {} secrets, {} files",
+        "activated in {:.1} ms, certificate for {} h, {}, {}",
         number("elapsed_us") as f64 / 1000.0,
         number("certificate_s").div_ceil(3600),
-        number("secrets"),
-        number("files"),
+        counted(number("secrets"), "secret"),
+        counted(number("files"), "file"),
     ))
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 /// 7: the three work together over mutual TLS, and curl sees the result.
