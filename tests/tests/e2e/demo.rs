@@ -4,6 +4,9 @@ use std::sync::Mutex;
 
 use tempfile::TempDir;
 use xtask::demo::{Options, run};
+use xtask::readme::lines_match;
+
+use crate::readme::demo_transcript;
 
 /// Demos take both cores; one at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -38,6 +41,15 @@ fn the_demo_runs_to_its_end() {
     assert!(
         text.contains("[measurement-differs]") && text.contains("everything stopped"),
         "{text}"
+    );
+    let shown = demo_transcript();
+    let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
+    let said: Vec<&str> = said.iter().flat_map(|line| line.lines()).collect();
+    assert!(
+        said.windows(shown.len())
+            .any(|lines| lines_match(&shown, lines)),
+        "README shows\n{}\nand the demo printed\n{text}",
+        shown.join("\n")
     );
 }
 
