@@ -3,52 +3,29 @@
 //! Does not live here: how manifests and reference files spell these (stoa-manifest, stoa-client), whether the evidence
 //! is genuine (`verify`). Docs: docs/protocol/dcap.md, section 4.
 
-use core::fmt;
+mod freshness;
+mod infrastructure;
+mod minimum;
+mod reference;
+mod refusal;
+
 use core::time::Duration;
 use std::collections::BTreeSet;
 
 use rustls_pki_types::UnixTime;
-use stoa_explain::Explain;
 
 use crate::claims::Claims;
-use crate::dates::Utc;
-use crate::invalid::Dated;
 use crate::quote::Body;
-use crate::sgx::SgxBody;
 use crate::status::TcbStatus;
 use crate::tdx::TdxBody;
 use crate::verified::Verified;
 
-/// What the code inside must be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReferenceValue {
-    /// An SGX enclave.
-    Sgx(SgxReference),
-    /// A trust domain.
-    Tdx(TdxReference),
-}
-
-/// An SGX enclave by what was loaded, or by who signed it. Absent fields are not compared.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SgxReference {
-    /// MRENCLAVE, equal.
-    pub unique_id: Option<[u8; 32]>,
-    /// MRSIGNER, equal.
-    pub signer_id: Option<[u8; 32]>,
-    /// ISVPRODID, equal.
-    pub product_id: Option<u16>,
-    /// ISVSVN, at least.
-    pub security_version: Option<u16>,
-}
-
-/// A trust domain by its initial contents and what it measured later. Absent registers are not compared.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TdxReference {
-    /// MRTD, one of these.
-    pub mrtd: Vec<[u8; 48]>,
-    /// RTMR0 to RTMR3, equal.
-    pub rtmr: [Option<[u8; 48]>; 4],
-}
+pub use freshness::{Freshness, freshness};
+pub use infrastructure::{Infrastructure, appraise_infrastructures};
+pub use minimum::Minimum;
+pub use reference::{ReferenceValue, SgxReference, TdxReference};
+use refusal::differs;
+pub use refusal::{Difference, Refusal, TdProperty};
 
 /// The coordinator's reference: what a marble or a client holds against its evidence.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -92,7 +69,13 @@ pub struct TcbPolicy {
     pub debug: bool,
     /// PPIDs and PIIDs in lowercase hex on which the code may run; `None` is anywhere.
     pub platforms: Option<Vec<String>>,
-    /// How long after its end collateral is still accepted. Default: zero.
+    /// Kinds of platform on which the code may run: FMSPC in lowercase hex. `None` is any.
+    pub families: Option<Vec<String>>,
+    /// What the platform must at least be, whatever its status says.
+    pub minimum: Minimum,
+    /// How long before its end collateral is [`Freshness::Ending`]. Default: zero.
+    pub warn: Duration,
+    /// How long after its end collateral is still accepted, as [`Freshness::Grace`]. Default: zero.
     pub grace: Duration,
     /// TDX: the host may profile the TD (attribute bits 4 to 6).
     pub profiling: Tolerance,
@@ -113,6 +96,9 @@ impl Default for TcbPolicy {
             advisories: Advisories::All,
             debug: false,
             platforms: None,
+            families: None,
+            minimum: Minimum::default(),
+            warn: Duration::ZERO,
             grace: Duration::ZERO,
             profiling: Tolerance::Refuse,
             service_td: Tolerance::Refuse,
@@ -123,185 +109,11 @@ impl Default for TcbPolicy {
     }
 }
 
-/// One field in which the evidence differs from one reference.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
-    /// The field, as references name it: `unique_id`, `rtmr2`.
-    pub field: &'static str,
-    /// What the reference has.
-    pub wanted: String,
-    /// What the evidence has.
-    pub found: String,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} is {}, wanted {}",
-            self.field, self.found, self.wanted
-        )
-    }
-}
-
-/// Why an appraisal refused evidence whose signatures are good.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// No reference fits; one entry for each that was tried.
-    #[error("{}", measurement_text(tried))]
-    MeasurementDiffers {
-        /// Where each reference failed, in the order of the references.
-        tried: Vec<Difference>,
-    },
-    /// DEBUG is not as the policy wants.
-    #[error("DEBUG attribute is {found}, wanted {wanted}")]
-    DebugNotAccepted {
-        /// What the policy wants.
-        wanted: bool,
-        /// What the evidence has.
-        found: bool,
-    },
-    /// A status outside the accepted ones.
-    #[error(
-        "TCB status of platform {fmspc} is {found}, accepted are {}",
-        list(accepted)
-    )]
-    TcbNotAccepted {
-        /// The platform's FMSPC, lowercase hex.
-        fmspc: String,
-        /// The status.
-        found: TcbStatus,
-        /// The accepted ones.
-        accepted: Vec<TcbStatus>,
-    },
-    /// An advisory outside the accepted ones.
-    #[error("advisories {} apply to platform {fmspc} (status {status}), accepted are {}", found.join(", "), list(accepted))]
-    AdvisoryNotAccepted {
-        /// The platform's FMSPC, lowercase hex.
-        fmspc: String,
-        /// The status that makes advisories count.
-        status: TcbStatus,
-        /// Those that apply and are not accepted.
-        found: Vec<String>,
-        /// The accepted ones.
-        accepted: Vec<String>,
-    },
-    /// A TD whose attributes weaken it.
-    #[error("TD {property}: {field} is {found}, wanted {wanted}")]
-    TdNotAccepted {
-        /// Which property.
-        property: TdProperty,
-        /// The field of the report.
-        field: &'static str,
-        /// What the policy wants.
-        wanted: &'static str,
-        /// What the report has.
-        found: String,
-    },
-    /// A platform outside the allow-list.
-    #[error("platform with PPID {ppid} and PIID {} is not listed; {listed} platforms are", piid.as_deref().unwrap_or("none"))]
-    PlatformNotListed {
-        /// PPID, lowercase hex.
-        ppid: String,
-        /// PIID, lowercase hex.
-        piid: Option<String>,
-        /// How many platforms the list has.
-        listed: usize,
-    },
-    /// Collateral that ended, and the grace is over.
-    #[error("collateral expired: {object} held until {}, now is {} ({} s of grace)", Utc(*until), Utc(*now), grace.as_secs())]
-    CollateralExpired {
-        /// The object that ended first.
-        object: Dated,
-        /// Its last second.
-        until: UnixTime,
-        /// The time of the appraisal.
-        now: UnixTime,
-        /// The grace that the policy gives.
-        grace: Duration,
-    },
-}
-
-/// A property of a TD that a policy must tolerate expressly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TdProperty {
-    /// [`TcbPolicy::profiling`].
-    Profiling,
-    /// [`TcbPolicy::service_td`].
-    ServiceTd,
-    /// [`TcbPolicy::migratable`].
-    Migratable,
-    /// [`TcbPolicy::sept_ve`].
-    SeptVe,
-    /// [`TcbPolicy::reserved_attributes`].
-    ReservedAttributes,
-}
-
-impl fmt::Display for TdProperty {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            TdProperty::Profiling => "can be profiled by the host",
-            TdProperty::ServiceTd => "has or may get a service TD",
-            TdProperty::Migratable => "can be migrated",
-            TdProperty::SeptVe => "can be sent #VE by the host",
-            TdProperty::ReservedAttributes => "has unknown attributes",
-        })
-    }
-}
-
-impl Refusal {
-    /// The rule's name, which may be told to a peer that has proved nothing; wanted values may not.
-    #[must_use]
-    pub fn rule(&self) -> &'static str {
-        match self {
-            Refusal::MeasurementDiffers { .. } => "measurement",
-            Refusal::DebugNotAccepted { .. } => "debug",
-            Refusal::TcbNotAccepted { .. } => "tcb status",
-            Refusal::AdvisoryNotAccepted { .. } => "advisories",
-            Refusal::TdNotAccepted { property, .. } => match property {
-                TdProperty::Profiling => "profiling",
-                TdProperty::ServiceTd => "service TD",
-                TdProperty::Migratable => "migration",
-                TdProperty::SeptVe => "SEPT_VE_DISABLE",
-                TdProperty::ReservedAttributes => "reserved attributes",
-            },
-            Refusal::PlatformNotListed { .. } => "platforms",
-            Refusal::CollateralExpired { .. } => "freshness",
-        }
-    }
-}
-
-impl Explain for Refusal {
-    fn code(&self) -> &'static str {
-        match self {
-            Refusal::MeasurementDiffers { .. } => "measurement-differs",
-            Refusal::DebugNotAccepted { .. } => "debug-not-accepted",
-            Refusal::TcbNotAccepted { .. } => "tcb-not-accepted",
-            Refusal::AdvisoryNotAccepted { .. } => "advisory-not-accepted",
-            Refusal::TdNotAccepted { property, .. } => match property {
-                TdProperty::Profiling => "td-profiling-not-accepted",
-                TdProperty::ServiceTd => "service-td-not-accepted",
-                TdProperty::Migratable => "td-migratable-not-accepted",
-                TdProperty::SeptVe => "td-sept-ve-not-accepted",
-                TdProperty::ReservedAttributes => "td-attributes-not-accepted",
-            },
-            Refusal::PlatformNotListed { .. } => "platform-not-listed",
-            Refusal::CollateralExpired { .. } => "collateral-expired",
-        }
-    }
-
-    fn remedy(&self) -> Option<String> {
-        stoa_explain::lookup(self.code()).map(|entry| entry.remedy.to_owned())
-    }
-}
-
 /// Holds genuine claims against reference values and a policy. Any of the references may fit.
 ///
 /// # Errors
 /// The first rule that refuses, in this order: measurement, debug, TD attributes, freshness, TCB status, advisories,
-/// platforms.
+/// minimum, families, platforms.
 pub fn appraise(
     claims: &Verified<Claims>,
     references: &[ReferenceValue],
@@ -314,8 +126,10 @@ pub fn appraise(
         check_td(td, policy)?;
     }
     // Before the status: expired collateral does not know today's.
-    check_freshness(claims, policy, now)?;
+    freshness(&claims.dates, policy, now)?;
     check_tcb(claims, policy)?;
+    policy.minimum.check(claims)?;
+    check_families(claims, policy)?;
     check_platforms(claims, policy)
 }
 
@@ -350,70 +164,6 @@ fn check_measurement(
         }
     }
     Err(Refusal::MeasurementDiffers { tried })
-}
-
-impl SgxReference {
-    fn names_nothing(&self) -> bool {
-        self.unique_id.is_none() && self.signer_id.is_none()
-    }
-
-    /// The first field in which `body` differs.
-    fn difference(&self, body: &SgxBody) -> Option<Difference> {
-        let bytes = |field, wanted: Option<[u8; 32]>, found: [u8; 32]| {
-            wanted
-                .filter(|wanted| *wanted != found)
-                .and_then(|wanted| differs(field, hex::encode(wanted), hex::encode(found)))
-        };
-        bytes("unique_id", self.unique_id, body.mr_enclave)
-            .or_else(|| bytes("signer_id", self.signer_id, body.mr_signer))
-            .or_else(|| {
-                let wanted = self
-                    .product_id
-                    .filter(|wanted| *wanted != body.isv_prod_id)?;
-                differs(
-                    "product_id",
-                    wanted.to_string(),
-                    body.isv_prod_id.to_string(),
-                )
-            })
-            .or_else(|| {
-                let wanted = self
-                    .security_version
-                    .filter(|wanted| *wanted > body.isv_svn)?;
-                differs(
-                    "security_version",
-                    format!("at least {wanted}"),
-                    body.isv_svn.to_string(),
-                )
-            })
-    }
-}
-
-impl TdxReference {
-    /// The first register in which `body` differs.
-    fn difference(&self, body: &TdxBody) -> Option<Difference> {
-        if !self.mrtd.contains(&body.mr_td) {
-            let wanted: Vec<String> = self.mrtd.iter().map(hex::encode).collect();
-            return differs("mrtd", list(&wanted), hex::encode(body.mr_td));
-        }
-        let names = ["rtmr0", "rtmr1", "rtmr2", "rtmr3"];
-        names
-            .into_iter()
-            .zip(self.rtmr)
-            .zip(body.rtmr)
-            .find_map(|((name, wanted), found)| {
-                let wanted = wanted.filter(|wanted| *wanted != found)?;
-                differs(name, hex::encode(wanted), hex::encode(found))
-            })
-    }
-}
-
-fn differs(field: &'static str, wanted: String, found: String) -> Option<Difference> {
-    Some(Difference {
-        field,
-        wanted,
-        found,
-    })
 }
 
 fn check_debug(body: &Body, policy: &TcbPolicy) -> Result<(), Refusal> {
@@ -522,6 +272,17 @@ fn check_tcb(claims: &Claims, policy: &TcbPolicy) -> Result<(), Refusal> {
     })
 }
 
+fn check_families(claims: &Claims, policy: &TcbPolicy) -> Result<(), Refusal> {
+    let fmspc = hex::encode(claims.platform.fmspc);
+    match &policy.families {
+        Some(listed) if !listed.contains(&fmspc) => Err(Refusal::FamilyNotListed {
+            found: fmspc,
+            listed: listed.clone(),
+        }),
+        Some(_) | None => Ok(()),
+    }
+}
+
 fn check_platforms(claims: &Claims, policy: &TcbPolicy) -> Result<(), Refusal> {
     let Some(listed) = &policy.platforms else {
         return Ok(());
@@ -539,45 +300,4 @@ fn check_platforms(claims: &Claims, policy: &TcbPolicy) -> Result<(), Refusal> {
         piid,
         listed: listed.len(),
     })
-}
-
-fn check_freshness(claims: &Claims, policy: &TcbPolicy, now: UnixTime) -> Result<(), Refusal> {
-    let late = UnixTime::since_unix_epoch(Duration::from_secs(
-        now.as_secs().saturating_sub(policy.grace.as_secs()),
-    ));
-    match claims.dates.expired(late).first() {
-        None => Ok(()),
-        Some((object, window)) => Err(Refusal::CollateralExpired {
-            object: *object,
-            until: window.until,
-            now,
-            grace: policy.grace,
-        }),
-    }
-}
-
-fn list<T: fmt::Display>(items: &[T]) -> String {
-    if items.is_empty() {
-        return "none".to_owned();
-    }
-    items
-        .iter()
-        .map(T::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-fn measurement_text(tried: &[Difference]) -> String {
-    if tried.is_empty() {
-        return "measurement can't be accepted: no reference value was given".to_owned();
-    }
-    let each: Vec<String> = tried
-        .iter()
-        .enumerate()
-        .map(|(at, difference)| format!("reference {}: {difference}", at + 1))
-        .collect();
-    format!(
-        "measurement differs from each reference: {}",
-        each.join("; ")
-    )
 }

@@ -204,6 +204,7 @@ fn judge(claims: &Verified<Claims>, policy: &TcbPolicy, vector: &Vector) -> Resu
         Body::Tdx(body) => ReferenceValue::Tdx(TdxReference {
             mrtd: vec![body.mr_td],
             rtmr: body.rtmr.map(Some),
+            ..TdxReference::default()
         }),
     };
     appraise(claims, &[reference], policy, time(vector.now))

@@ -61,6 +61,7 @@ fn measured(claims: &Claims) -> ReferenceValue {
             ReferenceValue::Tdx(TdxReference {
                 mrtd: vec![body.mr_td],
                 rtmr,
+                ..TdxReference::default()
             })
         }
     }

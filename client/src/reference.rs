@@ -222,6 +222,7 @@ fn sgx(fields: &Fields<'_>) -> SgxReference {
         signer_id: fields.hex("signer_id"),
         product_id: fields.short("product_id"),
         security_version: fields.short("security_version"),
+        ..SgxReference::default()
     }
 }
 
@@ -246,6 +247,7 @@ fn tdx(fields: &Fields<'_>) -> TdxReference {
     TdxReference {
         mrtd: mrtd.unwrap_or_default(),
         rtmr,
+        ..TdxReference::default()
     }
 }
 

@@ -444,6 +444,7 @@ fn by_signer(world: &mut World, signer: [u8; 32], product: u16, version: u16) {
         signer_id: Some(signer),
         product_id: Some(product),
         security_version: Some(version),
+        ..SgxReference::default()
     })];
 }
 

@@ -50,10 +50,12 @@ fn a_reference_becomes_what_it_says() {
             ReferenceValue::Tdx(TdxReference {
                 mrtd: vec![[0xaa; 48]],
                 rtmr: [Some([0xaa; 48]), None, None, Some([0xcc; 48])],
+                ..TdxReference::default()
             }),
             ReferenceValue::Tdx(TdxReference {
                 mrtd: vec![[0xaa; 48], [0xcc; 48]],
                 rtmr: [None; 4],
+                ..TdxReference::default()
             }),
         ],
         tcb: TcbPolicy {
@@ -80,10 +82,12 @@ fn what_is_written_is_read_back() {
             signer_id: Some([0xbb; 32]),
             product_id: Some(3),
             security_version: Some(0),
+            ..SgxReference::default()
         }),
         ReferenceValue::Tdx(TdxReference {
             mrtd: vec![[0xaa; 48], [0xcc; 48]],
             rtmr: [Some([1; 48]), None, Some([2; 48]), None],
+            ..TdxReference::default()
         }),
     ];
     let read = reference::parse(&reference::encode(&identities)).unwrap();
@@ -210,6 +214,7 @@ fn the_configuration_of_era_is_read_without_case() {
             signer_id: Some([0xaa; 32]),
             product_id: Some(3),
             security_version: Some(2),
+            ..SgxReference::default()
         })]
     );
     assert_eq!(

@@ -143,6 +143,7 @@ fn sgx(fields: &Fields<'_>, sink: &mut Sink) -> SgxReference {
         signer_id: digest("SignerID"),
         product_id,
         security_version,
+        ..SgxReference::default()
     }
 }
 
@@ -245,7 +246,11 @@ fn tdx(value: &Value, path: &Path, sink: &mut Sink) -> Option<TdxReference> {
         };
         rtmr[index] = measurement::<48>(text, &path, sink);
     }
-    (!mrtd.is_empty()).then_some(TdxReference { mrtd, rtmr })
+    (!mrtd.is_empty()).then_some(TdxReference {
+        mrtd,
+        rtmr,
+        ..TdxReference::default()
+    })
 }
 
 /// A measurement in hex.

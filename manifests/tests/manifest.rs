@@ -84,6 +84,7 @@ fn packages_become_reference_values_and_policies() {
         signer_id: Some([0xab; 32]),
         product_id: Some(0),
         security_version: Some(7),
+        ..SgxReference::default()
     };
     assert_eq!(package("b").reference, ReferenceValue::Sgx(by_signer));
     assert!(package("b").tcb.debug && !package("a").tcb.debug);
@@ -93,6 +94,7 @@ fn packages_become_reference_values_and_policies() {
     let domain = TdxReference {
         mrtd: vec![[0xcd; 48]],
         rtmr: [None, None, Some([0xcd; 48]), None],
+        ..TdxReference::default()
     };
     assert_eq!(package("c").reference, ReferenceValue::Tdx(domain));
 }

@@ -22,6 +22,7 @@ fn enclave() -> SgxReference {
         signer_id: Some([0x22; 32]),
         product_id: Some(7),
         security_version: Some(3),
+        ..SgxReference::default()
     }
 }
 
@@ -29,6 +30,7 @@ fn td() -> TdxReference {
     TdxReference {
         mrtd: vec![[0x44; 48]],
         rtmr: [Some([0; 48]); 4],
+        ..TdxReference::default()
     }
 }
 

@@ -32,6 +32,7 @@ pub(super) fn reference(object: &Map<String, Value>, faults: &RefCell<Vec<Fault>
         security_version: fields
             .short("SecurityVersion")
             .filter(|version| *version != 0),
+        ..SgxReference::default()
     };
     if !unique {
         if !signer {

@@ -349,6 +349,21 @@ pub(crate) const CODES: &[Code] = &[
         remedy: "Update Stoa if the specification defines them now, or tolerate unknown attributes in the policy.",
     },
     Code {
+        code: "tcb-below-minimum",
+        meaning: "The platform, or the collateral that judges it, is below a minimum of the policy.",
+        remedy: "Update firmware, microcode and TDX module of the platform, or lower the minimum if you accept what it was set against.",
+    },
+    Code {
+        code: "family-not-listed",
+        meaning: "The policy does not accept this kind of platform.",
+        remedy: "Add the family, as the message shows it, if no attack known on it matters to you; or use another machine.",
+    },
+    Code {
+        code: "infrastructure-differs",
+        meaning: "The platform fits none of the manifest's infrastructures.",
+        remedy: "Compare what the message says of each; a RootCA must be one of the coordinator's anchors, it never adds one.",
+    },
+    Code {
         code: "platform-not-listed",
         meaning: "The platform is not on the allow-list.",
         remedy: "Add its PPID or PIID, as the message shows it, if the machine is yours.",
