@@ -169,14 +169,17 @@ impl UnverifiedCollateral {
             &parts.tcb_info_issuer_chain,
             [Role::TcbInfoSigner, Role::Root],
         )?;
-        let anchor = trust.anchor_of(Chain::TcbInfo, &root)?.certificate.clone();
+        let anchor = trust
+            .anchor_of(Chain::TcbInfo, &root, &mut signatures)?
+            .certificate
+            .clone();
         let tcb_info_signer = signer;
         check_signer(&tcb_info_signer, &anchor, &mut signatures)?;
 
         let roles = [Role::QeIdentitySigner, Role::Root];
         let [qe_identity_signer, root] =
             chain(Chain::QeIdentity, &parts.qe_identity_issuer_chain, roles)?;
-        check_same_anchor(trust, Chain::QeIdentity, &root, &anchor)?;
+        check_same_anchor(trust, Chain::QeIdentity, &root, &anchor, &mut signatures)?;
         check_signer(&qe_identity_signer, &anchor, &mut signatures)?;
 
         let [pck_ca, root] = chain(
@@ -184,7 +187,7 @@ impl UnverifiedCollateral {
             &parts.pck_crl_issuer_chain,
             [Role::PckCa, Role::Root],
         )?;
-        check_same_anchor(trust, Chain::PckCrl, &root, &anchor)?;
+        check_same_anchor(trust, Chain::PckCrl, &root, &anchor, &mut signatures)?;
         check_pck_ca(&pck_ca, &anchor, &mut signatures)?;
 
         let root_crl = Crl::verify(CrlName::Root, &self.root_crl, &anchor, &mut signatures)?;
@@ -254,8 +257,9 @@ pub(crate) fn check_same_anchor(
     chain: Chain,
     root: &Certificate,
     anchor: &Certificate,
+    signatures: &mut Signatures<'_>,
 ) -> Result<(), Invalid> {
-    if trust.anchor_of(chain, root)?.certificate == *anchor {
+    if trust.anchor_of(chain, root, signatures)?.certificate == *anchor {
         return Ok(());
     }
     Err(Invalid::RootUntrusted {

@@ -11,7 +11,9 @@ use x509_parser::prelude::{CertificateRevocationList, FromDer, ParsedExtension};
 use crate::dates::Window;
 use crate::invalid::{CrlName, Invalid};
 use crate::signatures::Signatures;
-use crate::x509::{Certificate, common_name, serial, signature_algorithm, time, whole_bytes};
+use crate::x509::{
+    Certificate, check_outer, common_name, serial, signature_algorithm, time, whole_bytes,
+};
 
 /// A revocation list whose issuer and signature were checked.
 #[derive(Debug, Clone)]
@@ -57,6 +59,7 @@ impl Crl {
             });
         }
         let signature = whole_bytes(&list.signature_value).map_err(malformed)?;
+        check_outer(der, list.tbs_cert_list.as_ref(), &signature).map_err(malformed)?;
         if !signatures.check(&issuer.key, list.tbs_cert_list.as_ref(), &signature) {
             return Err(Invalid::CrlSignature { crl: name });
         }

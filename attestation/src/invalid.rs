@@ -546,6 +546,7 @@ impl Explain for Invalid {
             Invalid::CertificateSignature { role } => match role {
                 Role::Pck => "pck-signature-invalid",
                 Role::PckCa => "pck-ca-signature-invalid",
+                Role::Root => "root-signature-invalid",
                 _ => "tcb-signer-signature-invalid",
             },
             Invalid::CrlMalformed { crl, .. } => match crl {

@@ -257,7 +257,8 @@ fn is_latest(info: &TcbInfo, svn: &[u8; 16]) -> bool {
         return false;
     };
     let module = match info.module_identity(svn) {
-        Ok(None) => Some(latest[0]),
+        // A module without version is not the newest where the newest level has one.
+        Ok(None) => (svn[1] >= latest[1]).then_some(latest[0]),
         Ok(Some(identity)) => identity.levels.first().map(|level| level.isv_svn),
         Err(_) => None,
     };

@@ -122,9 +122,16 @@ impl<'a> Trust<'a> {
         Signatures::new(self.algorithms, self.seen)
     }
 
-    /// The anchor that `root` is: the same name and the same key. The rest of the root's certificate is not looked at.
-    pub(crate) fn anchor_of(&self, chain: Chain, root: &Certificate) -> Result<&Anchor, Invalid> {
-        self.anchors
+    /// The anchor that `root` is: the same name and the same key, and the same bytes or signed by that key. A root may be
+    /// issued again; what nobody signed is no root.
+    pub(crate) fn anchor_of(
+        &self,
+        chain: Chain,
+        root: &Certificate,
+        signatures: &mut Signatures<'_>,
+    ) -> Result<&Anchor, Invalid> {
+        let anchor = self
+            .anchors
             .iter()
             .find(|anchor| {
                 anchor.certificate.key == root.key && anchor.certificate.subject == root.subject
@@ -133,7 +140,11 @@ impl<'a> Trust<'a> {
                 chain,
                 found: hex::encode(root.sha256()),
                 anchors: self.describe(),
-            })
+            })?;
+        if anchor.certificate.der != root.der {
+            root.check_issued_by(&anchor.certificate, signatures)?;
+        }
+        Ok(anchor)
     }
 
     pub(crate) fn describe(&self) -> Vec<String> {

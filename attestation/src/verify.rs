@@ -147,7 +147,7 @@ fn check_pck_chain(
 ) -> Result<PckChain, Invalid> {
     let roles = [Role::Pck, Role::PckCa, Role::Root];
     let [leaf, ca, root] = chain(Chain::Quote, &quote.certificates, roles)?;
-    check_same_anchor(trust, Chain::Quote, &root, &collateral.anchor)?;
+    check_same_anchor(trust, Chain::Quote, &root, &collateral.anchor, signatures)?;
 
     let ca_kind = check_pck_ca(&ca, &collateral.anchor, signatures)?;
     collateral.root_crl.check_not_revoked(&ca)?;

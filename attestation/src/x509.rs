@@ -47,6 +47,11 @@ pub(crate) struct Certificate {
     pub(crate) sgx_extension: Option<Vec<u8>>,
 }
 
+/// AlgorithmIdentifier of ECDSA with SHA-256 (RFC 5758, 3.2): 1.2.840.10045.4.3.2 without parameters.
+const ECDSA_SHA256_DER: [u8; 12] = [
+    0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02,
+];
+
 impl Certificate {
     pub(crate) fn parse(role: Role, der: &[u8]) -> Result<Self, Invalid> {
         let malformed = |cause: String| Invalid::CertificateMalformed { role, cause };
@@ -71,6 +76,7 @@ impl Certificate {
             ));
         }
         let signature = whole_bytes(&cert.signature_value).map_err(malformed)?;
+        check_outer(der, cert.tbs_certificate.as_ref(), &signature).map_err(malformed)?;
         let key = Key::from_spki(cert.public_key().raw)
             .ok_or_else(|| malformed("has a public key that is not on P-256".to_owned()))?;
         let window = Window {
@@ -209,6 +215,35 @@ pub(crate) fn signature_algorithm(algorithm: &AlgorithmIdentifier<'_>) -> Result
         "is signed with algorithm {}, wanted 1.2.840.10045.4.3.2 (ECDSA with SHA-256, no parameters)",
         algorithm.algorithm
     ))
+}
+
+/// What stands around the signed part is not signed: it must be its one encoding in DER (X.690, 10), so that nobody can
+/// change a byte of it.
+pub(crate) fn check_outer(der: &[u8], signed: &[u8], signature: &[u8]) -> Result<(), String> {
+    let bits = tlv(0x03, &[&[0], signature].concat());
+    if tlv(0x30, &[signed, &ECDSA_SHA256_DER, &bits].concat()) == der {
+        return Ok(());
+    }
+    Err("has an outer structure that is not in DER".to_owned())
+}
+
+/// Tag, length and contents in DER (X.690, 10.1: the shortest length).
+fn tlv(tag: u8, contents: &[u8]) -> Vec<u8> {
+    let length = contents.len().to_be_bytes();
+    let zeros = length.iter().take_while(|byte| **byte == 0).count();
+    let length = &length[zeros..];
+    let mut der = vec![tag];
+    match length {
+        [] => der.push(0),
+        [short] if *short < 0x80 => der.push(*short),
+        long => {
+            // At most 8 bytes: a length is a usize.
+            der.push(0x80 | long.len() as u8);
+            der.extend(long);
+        }
+    }
+    der.extend(contents);
+    der
 }
 
 pub(crate) fn whole_bytes(bits: &x509_parser::asn1_rs::BitString<'_>) -> Result<Vec<u8>, String> {

@@ -96,7 +96,9 @@ fn refuses_evidence_bound_to_something_else() {
 
 #[test]
 fn what_a_protocol_expects_is_never_zero() {
-    assert_eq!(Expected::bound([0; 64]), Err(Invalid::ExpectedZero));
+    let zero = Expected::bound([0; 64]).unwrap_err();
+    assert_eq!(zero, Invalid::ExpectedZero);
+    assert_eq!(zero.code(), "expected-report-data-zero");
     let mut one = [0; 64];
     one[63] = 1;
     assert_eq!(Expected::bound(one).unwrap().bytes(), &one);
@@ -146,4 +148,5 @@ fn without_the_one_algorithm_nothing_is_verified() {
         .verify(&trust)
         .unwrap_err();
     assert_eq!(error, Invalid::AlgorithmMissing { passed: 2 });
+    assert_eq!(error.code(), "signature-algorithm-missing");
 }

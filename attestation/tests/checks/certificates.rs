@@ -14,6 +14,11 @@ endings! {
         w.root.key = OTHER;
         w.root.spki = Cert { key: OTHER, ..w.root.clone() }.spki_of_key();
     } => "root-untrusted";
+    refuses_a_root_with_the_anchors_name_and_key_that_nobody_signed: World::tdx(), |w| {
+        w.root.signer = OTHER;
+        w.root.serial = vec![9];
+    } => "root-signature-invalid";
+    a_root_that_was_issued_again_with_its_key_is_the_anchor: World::tdx(), |w| w.root.serial = vec![9] => "genuine";
     refuses_a_root_with_the_anchors_key_and_another_name: World::tdx(), |w| w.root.subject = "Somebody".to_owned() => "root-untrusted";
     the_rest_of_a_chains_root_is_not_looked_at: World::tdx(), |w| w.root.until += 1 => "genuine";
     refuses_an_anchor_that_is_no_ca: World::tdx(), |w| w.anchor.ca = None => "certificate-profile-differs";

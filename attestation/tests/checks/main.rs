@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod appraisal;
 mod binding;
 mod certificates;
 mod collateral;

@@ -190,3 +190,22 @@ fn says_which_collateral_to_fetch() {
         ("00a067110000", "processor")
     );
 }
+
+/// Fields of the header, written over in the finished quote: they are judged before any signature.
+#[test]
+fn refuses_what_the_header_may_not_say() {
+    for (at, value, code) in [
+        (2, 3, "attestation-key-type-unsupported"),
+        (2, 1, "attestation-key-type-unsupported"),
+        (12, 0x92, "qe-vendor-unknown"),
+        (27, 0x08, "qe-vendor-unknown"),
+    ] {
+        for world in [World::sgx(), World::tdx()] {
+            let mut quote = world.quote();
+            assert_ne!(quote[at], value);
+            quote[at] = value;
+            let result = world.verify_bytes(&quote, &world.collateral());
+            assert_eq!(crate::ending(&result), code, "byte {at}");
+        }
+    }
+}

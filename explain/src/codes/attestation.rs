@@ -114,6 +114,11 @@ pub(crate) const CODES: &[Code] = &[
         remedy: "Refuse the evidence or the collateral: it was changed, or it is forged.",
     },
     Code {
+        code: "root-signature-invalid",
+        meaning: "A chain ends in a root with the anchor's name and key that is neither the anchor nor signed by its key.",
+        remedy: "Fetch evidence and collateral again, from a source that you trust to deliver them unchanged.",
+    },
+    Code {
         code: "tcb-signer-signature-invalid",
         meaning: "The certificate that signs TCB info or QE identity is not signed by the root.",
         remedy: "Fetch the collateral again, from a source that you trust to deliver it unchanged.",

@@ -88,3 +88,40 @@ fn a_planted_code_that_nobody_listed_is_found() {
         .is_empty()
     );
 }
+
+/// Codes that evidence, collateral and policy can end with and that no test of the verifier names as an ending.
+fn never_yielded(product: &[&str], tests: &[&str]) -> Vec<String> {
+    let mut named = BTreeSet::new();
+    for text in tests {
+        let tokens = source::tokens(text);
+        named.extend(tokens.iter().filter_map(Token::text).map(str::to_owned));
+    }
+    let codes = product.iter().flat_map(|text| said(text));
+    codes
+        .map(|(_, code)| code)
+        .filter(|code| !named.contains(code))
+        .collect()
+}
+
+/// Row J1: each variant of `Invalid` and `Refusal` has a mutation or a world that yields it.
+#[test]
+fn every_ending_of_a_verification_is_seen_in_a_test() {
+    let texts = |wanted: fn(&str) -> bool| -> Vec<&str> {
+        let files = FILES.iter().filter(|file| wanted(&file.path));
+        files.map(|file| file.text.as_str()).collect()
+    };
+    let product = texts(|path| {
+        path.starts_with("attestation/src/") && !path.starts_with("attestation/src/channel/")
+    });
+    let missing = never_yielded(
+        &product,
+        &texts(|path| path.starts_with("attestation/tests/")),
+    );
+    assert!(missing.is_empty(), "no test ends with {missing:?}");
+}
+
+#[test]
+fn a_planted_ending_without_a_test_is_found() {
+    let product = "impl Explain for E { fn code(&self) -> &'static str { match self { A => \"seen\", B { .. } => \"unseen\" } } }";
+    assert_eq!(never_yielded(&[product], &["=> \"seen\";"]), ["unseen"]);
+}
