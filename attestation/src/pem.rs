@@ -38,7 +38,7 @@ pub(crate) fn certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, String> {
         let (body, after) = body
             .split_once(END)
             .ok_or_else(|| format!("has no end of certificate {}", chain.len() + 1))?;
-        let base64: String = body.chars().filter(|c| !is_break(*c)).collect();
+        let base64: Vec<u8> = body.bytes().filter(|b| !is_break((*b).into())).collect();
         let der = STANDARD.decode(base64).map_err(|cause| {
             format!(
                 "has a certificate {} that is no base64: {cause}",

@@ -5,6 +5,7 @@
 //! as a time: figures go to standard output and to a JSON file.
 
 pub mod cpu;
+pub mod judge;
 pub mod load;
 pub mod mesh;
 pub mod report;

@@ -23,6 +23,15 @@ pub fn measure(programs: &Programs, scale: Scale, say: &mut dyn FnMut(&str)) -> 
         "V, one P-256 verification        {:.1} us CPU",
         micros(v)
     ));
+    let verifications = crate::judge::measure()?;
+    for cost in &verifications {
+        say(&format!(
+            "one {} verification             {:.1} V cold (collateral and quote), {:.1} V for a fresh quote of a known platform",
+            cost.kind,
+            ratio(cost.cold, v),
+            ratio(cost.warm, v)
+        ));
+    }
     let mesh = Mesh::start(programs, Parameters::Plain)?;
     let idle = crate::cpu::resident_kib(mesh.pid()?)?;
     say(&format!(
@@ -59,6 +68,10 @@ pub fn measure(programs: &Programs, scale: Scale, say: &mut dyn FnMut(&str)) -> 
     Ok(json!({
         "format": 1,
         "v_us": micros(v),
+        "verifications": verifications
+            .iter()
+            .map(|cost| json!({"kind": cost.kind, "cold_v": ratio(cost.cold, v), "warm_v": ratio(cost.warm, v)}))
+            .collect::<Vec<_>>(),
         "activation_v": ratio(one, v),
         "activation_us": micros(one),
         "rates": rates.iter().map(|rate| as_json(rate, v)).collect::<Vec<_>>(),

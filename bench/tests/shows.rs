@@ -52,7 +52,13 @@ fn a_quick_run_has_every_figure() {
         );
     }
     assert_eq!(figures["rates"].as_array().unwrap().len(), 3);
-    assert_eq!(lines.len(), 8, "{lines:?}");
+    let verifications = figures["verifications"].as_array().unwrap();
+    for cost in verifications {
+        let (cold, warm) = (cost["cold_v"].as_f64(), cost["warm_v"].as_f64());
+        assert!(warm > Some(1.0) && cold > warm, "{cost}");
+    }
+    assert_eq!(verifications.len(), 2);
+    assert_eq!(lines.len(), 10, "{lines:?}");
 }
 
 #[test]
