@@ -20,6 +20,14 @@ const FORMAT_LEN: usize = 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Utc(pub UnixTime);
 
+impl Utc {
+    /// Reads exactly `YYYY-MM-DDThh:mm:ssZ`, from 1970 on.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        parse_utc(text).map(Self)
+    }
+}
+
 impl fmt::Display for Utc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let secs = self.0.as_secs();

@@ -5,6 +5,7 @@
 
 mod era;
 mod fields;
+mod floors;
 
 use core::fmt;
 use std::cell::RefCell;
@@ -97,6 +98,17 @@ fn encode_identity(identity: &ReferenceValue) -> Value {
             for (name, value) in [
                 ("product_id", sgx.product_id),
                 ("security_version", sgx.security_version),
+                ("config_svn", sgx.config_svn),
+            ] {
+                object.extend(value.map(|value| (name.to_owned(), json!(value))));
+            }
+            for (name, value) in [
+                ("family_id", sgx.family_id.map(hex::encode)),
+                (
+                    "extended_product_id",
+                    sgx.extended_product_id.map(hex::encode),
+                ),
+                ("config_id", sgx.config_id.map(hex::encode)),
             ] {
                 object.extend(value.map(|value| (name.to_owned(), json!(value))));
             }
@@ -109,6 +121,18 @@ fn encode_identity(identity: &ReferenceValue) -> Value {
             let registers = registers
                 .filter_map(|(n, value)| Some((n.to_string(), json!(hex::encode((*value)?)))));
             object.insert("rtmr".to_owned(), Value::Object(registers.collect()));
+            for (name, value) in [
+                ("mr_config_id", tdx.mr_config_id.map(hex::encode)),
+                ("mr_owner", tdx.mr_owner.map(hex::encode)),
+                ("mr_owner_config", tdx.mr_owner_config.map(hex::encode)),
+                (
+                    "attributes",
+                    tdx.attributes.map(|bits| hex::encode(bits.to_le_bytes())),
+                ),
+                ("xfam", tdx.xfam.map(|bits| hex::encode(bits.to_le_bytes()))),
+            ] {
+                object.extend(value.map(|value| (name.to_owned(), json!(value))));
+            }
         }
     }
     Value::Object(object)
@@ -134,6 +158,7 @@ fn native(fields: &Fields<'_>) -> Reference {
         tcb.advisories = Advisories::Only(listed.into_iter().map(|(_, text)| text).collect());
     }
     tcb.platforms = platforms(fields);
+    floors::read(fields, &mut tcb);
     let reference = Reference {
         identities: identities(fields),
         tcb,
@@ -222,7 +247,10 @@ fn sgx(fields: &Fields<'_>) -> SgxReference {
         signer_id: fields.hex("signer_id"),
         product_id: fields.short("product_id"),
         security_version: fields.short("security_version"),
-        ..SgxReference::default()
+        family_id: fields.hex("family_id"),
+        extended_product_id: fields.hex("extended_product_id"),
+        config_id: fields.hex("config_id"),
+        config_svn: fields.short("config_svn"),
     }
 }
 
@@ -247,7 +275,11 @@ fn tdx(fields: &Fields<'_>) -> TdxReference {
     TdxReference {
         mrtd: mrtd.unwrap_or_default(),
         rtmr,
-        ..TdxReference::default()
+        mr_config_id: fields.hex("mr_config_id"),
+        mr_owner: fields.hex("mr_owner"),
+        mr_owner_config: fields.hex("mr_owner_config"),
+        attributes: fields.hex("attributes").map(u64::from_le_bytes),
+        xfam: fields.hex("xfam").map(u64::from_le_bytes),
     }
 }
 

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use rustls_pki_types::UnixTime;
 use serde_json::{Value, json};
-use stoa_attestation::policy::Advisories;
+use stoa_attestation::policy::{Advisories, Minimum, Tolerance};
 use stoa_attestation::{
     Reference, ReferenceValue, SgxReference, TcbPolicy, TcbStatus, TdxReference,
 };
@@ -71,6 +73,70 @@ fn a_reference_becomes_what_it_says() {
 }
 
 #[test]
+fn floors_bands_and_tolerances_are_read() {
+    let mut file = native(json!({"tee": "sgx", "unique_id": ID.repeat(32)}));
+    file["families"] = json!(["90C06F000000"]);
+    file["minimum"] = json!({
+        "evaluation_number": 17, "tcb_date": "2024-03-13T00:00:00Z", "cpu_svn": "02".repeat(16), "pce_svn": 13,
+        "qe_svn": 8, "tee_tcb_svn": "03".repeat(16)
+    });
+    file["warn_hours"] = json!(168);
+    file["grace_hours"] = json!(24);
+    file["tolerated"] = json!([
+        "profiling",
+        "service_td",
+        "migratable",
+        "sept_ve",
+        "reserved_attributes"
+    ]);
+    let wanted = TcbPolicy {
+        families: Some(vec!["90c06f000000".to_owned()]),
+        minimum: Minimum {
+            evaluation_number: Some(17),
+            tcb_date: Some(UnixTime::since_unix_epoch(Duration::from_secs(
+                1_710_288_000,
+            ))),
+            cpu_svn: Some([2; 16]),
+            pce_svn: Some(13),
+            qe_svn: Some(8),
+            tee_tcb_svn: Some([3; 16]),
+        },
+        warn: Duration::from_secs(7 * 86_400),
+        grace: Duration::from_secs(86_400),
+        profiling: Tolerance::Accept,
+        service_td: Tolerance::Accept,
+        migratable: Tolerance::Accept,
+        sept_ve: Tolerance::Accept,
+        reserved_attributes: Tolerance::Accept,
+        ..TcbPolicy::default()
+    };
+    assert_eq!(parse(&file).unwrap().tcb, wanted);
+}
+
+#[test]
+fn faults_of_floors_have_their_paths() {
+    let mut file = native(json!({"tee": "sgx", "unique_id": ID.repeat(32)}));
+    file["families"] = json!(["90C06F000000", "genoa"]);
+    file["minimum"] = json!({"tcb_date": "2024-03-13", "pce_svn": 65_536, "tee_svn": 1});
+    file["grace_hours"] = json!(87_601);
+    file["tolerated"] = json!(["debug"]);
+    let faults = reference::parse(file.to_string().as_bytes())
+        .unwrap_err()
+        .faults;
+    let mut paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+    paths.sort_unstable();
+    let wanted = [
+        "families[1]",
+        "grace_hours",
+        "minimum.pce_svn",
+        "minimum.tcb_date",
+        "minimum.tee_svn",
+        "tolerated[0]",
+    ];
+    assert_eq!(paths, wanted);
+}
+
+#[test]
 fn what_is_written_is_read_back() {
     let identities = vec![
         ReferenceValue::Sgx(SgxReference {
@@ -82,12 +148,19 @@ fn what_is_written_is_read_back() {
             signer_id: Some([0xbb; 32]),
             product_id: Some(3),
             security_version: Some(0),
-            ..SgxReference::default()
+            family_id: Some([1; 16]),
+            extended_product_id: Some([2; 16]),
+            config_id: Some([3; 64]),
+            config_svn: Some(4),
         }),
         ReferenceValue::Tdx(TdxReference {
             mrtd: vec![[0xaa; 48], [0xcc; 48]],
             rtmr: [Some([1; 48]), None, Some([2; 48]), None],
-            ..TdxReference::default()
+            mr_config_id: Some([5; 48]),
+            mr_owner: Some([6; 48]),
+            mr_owner_config: Some([7; 48]),
+            attributes: Some(1 << 28),
+            xfam: Some(0xe7),
         }),
     ];
     let read = reference::parse(&reference::encode(&identities)).unwrap();
@@ -153,7 +226,7 @@ fn every_fault_is_found_at_once_with_its_path() {
         "identities[4].tee is `sev`; use `sgx` or `tdx`",
         "identities[5].tee is missing; use `sgx` or `tdx`",
         "security_digest has 2 characters, wanted 96 hex digits",
-        "identitys is not known here; known are accepted_advisories, accepted_tcb, debug, format, identities, platforms, security_digest",
+        "identitys is not known here; known are accepted_advisories, accepted_tcb, debug, families, format, grace_hours, identities, minimum, platforms, security_digest, tolerated, warn_hours",
     ];
     assert_eq!(parse(&bad).unwrap_err(), wanted);
 }
