@@ -30,6 +30,8 @@ pub struct Need {
 pub enum Probe {
     /// An executable file of this name in one of PATH's folders.
     Program(&'static str),
+    /// A module that `python3` can import.
+    Python(&'static str),
     /// The user is root.
     Root,
 }
@@ -72,6 +74,11 @@ pub const NEEDS: &[Need] = &[
         package: Some("python3"),
     },
     Need {
+        name: "python3-cryptography",
+        probe: Probe::Python("cryptography"),
+        package: Some("python3-cryptography"),
+    },
+    Need {
         name: "root",
         probe: Probe::Root,
         package: None,
@@ -97,8 +104,17 @@ impl Need {
         match self.probe {
             Probe::Root => is_root(),
             Probe::Program(name) => is_on_path(name),
+            Probe::Python(module) => can_import(module),
         }
     }
+}
+
+fn can_import(module: &str) -> bool {
+    Command::new("python3")
+        .args(["-c", &format!("import {module}")])
+        .stderr(std::process::Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// The needs that an ignore reason names; `None` if it is another kind of reason.

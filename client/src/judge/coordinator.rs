@@ -8,7 +8,7 @@ use stoa_attestation::channel::{
     Switches, check_clock, check_security_digest, check_session_signature, default_security_digest,
     session_report_data, statement_signature_input,
 };
-use stoa_attestation::policy::{Advisories, Refusal, Tolerance, appraise};
+use stoa_attestation::policy::{Advisories, Minimum, Refusal, Tolerance, appraise};
 use stoa_attestation::{
     Anchor, Body, Claims, Collateral, Evidence, Expected, Invalid, ReferenceValue, SgxReference,
     TcbPolicy, TdxReference, Utc, Verified,
@@ -117,6 +117,8 @@ fn appraise_code(
         accepted: BTreeSet::from([claims.tcb.status]),
         advisories: Advisories::All,
         platforms: None,
+        families: None,
+        minimum: Minimum::default(),
         grace: Duration::MAX,
         ..policy.clone()
     };

@@ -3,6 +3,8 @@
 //! The statement is made as docs/protocol/attest-1.md, 7, says, with real quotes, real certificates and real signatures.
 #![allow(clippy::unwrap_used, unreachable_pub, dead_code)]
 
+pub mod cases;
+
 use core::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
