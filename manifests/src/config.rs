@@ -142,7 +142,7 @@ fn certificate_lifetime(fields: &Fields<'_>, sink: &mut Sink) -> Duration {
         Some(secs) => sink.fault(
             &path,
             format!("is {} ({secs} s)", quoted(text)),
-            "write 1m to 2160h (90 days, the life of the issuing CA)",
+            "write 10s to 2160h (90 days, the life of the issuing CA)",
         ),
         None => sink.fault(
             &path,

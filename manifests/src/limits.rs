@@ -34,7 +34,7 @@ pub const SYMMETRIC_KEY_BITS_MAX: u64 = 65_536;
 /// Days that a certificate secret may be valid for: what the root CA is (docs/concepts/identity.md).
 pub const VALID_FOR_DAYS_MAX: u64 = 3650;
 /// Shortest `Config.CertificateLifetime`: one minute.
-pub const CERTIFICATE_LIFETIME_SECS_MIN: u64 = 60;
+pub const CERTIFICATE_LIFETIME_SECS_MIN: u64 = 10;
 /// Longest `Config.CertificateLifetime`: 90 days, what the issuing CA is.
 pub const CERTIFICATE_LIFETIME_SECS_MAX: u64 = 90 * 24 * 3600;
 /// Parentheses inside each other in a template.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use prost::Message as _;
 use rustls::pki_types::UnixTime;
 use stoa_attestation::channel::{
-    AwaitCoordinator, ClientHelloState, CoordinatorCheck, Frame, NONCE_BYTES, Provisioned, Purpose,
-    limits,
+    AwaitCoordinator, ClientHelloState, CoordinatorCheck, Frame, NONCE_BYTES, NewKey, Provisioned,
+    Purpose, Seen, limits,
 };
 use stoa_attestation::{NoMemo, Trust};
 use stoa_proto::mesh as pb;
@@ -50,39 +50,120 @@ pub struct Options {
 /// # Errors
 /// [`SdkError`]; nothing was received then.
 pub async fn activate(config: &MarbleConfig, options: &Options) -> Result<Marble, SdkError> {
-    let addr = options.mesh_addr.clone();
-    let joined = tokio::time::timeout(JOIN_TIME_MAX, join(config, options)).await;
+    in_time(options, join(config, options, Entry::Activate(None))).await
+}
+
+/// Renews `marble`: fresh evidence, the old key proved by the TLS handshake, a new key certified in its place.
+///
+/// The coordinator is verified as on activation, and must not have gone back behind what this marble has seen.
+///
+/// # Errors
+/// [`SdkError`]; `marble` stays as it is and can be used until its leaf ends.
+pub async fn renew(
+    config: &MarbleConfig,
+    options: &Options,
+    marble: &Marble,
+) -> Result<Marble, SdkError> {
+    in_time(options, join(config, options, Entry::Renew(marble))).await
+}
+
+/// Activates again, where the leaf of `marble` has ended: under the same instance, and remembering what it has seen.
+pub(crate) async fn activate_again(
+    config: &MarbleConfig,
+    options: &Options,
+    marble: &Marble,
+) -> Result<Marble, SdkError> {
+    in_time(
+        options,
+        join(config, options, Entry::Activate(Some(marble))),
+    )
+    .await
+}
+
+async fn in_time(
+    options: &Options,
+    join: impl Future<Output = Result<Marble, SdkError>>,
+) -> Result<Marble, SdkError> {
+    let joined = tokio::time::timeout(JOIN_TIME_MAX, join).await;
     joined.map_err(|_| SdkError::TooSlow {
-        addr,
+        addr: options.mesh_addr.clone(),
         limit: JOIN_TIME_MAX,
     })?
 }
 
-async fn join(config: &MarbleConfig, options: &Options) -> Result<Marble, SdkError> {
+/// Why a Join is made; with the marble that this instance was until now.
+#[derive(Clone, Copy)]
+enum Entry<'a> {
+    Activate(Option<&'a Marble>),
+    Renew(&'a Marble),
+}
+
+impl Entry<'_> {
+    fn purpose(self) -> Purpose {
+        match self {
+            Entry::Activate(_) => Purpose::Activate,
+            Entry::Renew(_) => Purpose::Renew,
+        }
+    }
+
+    /// The instance to ask for.
+    fn instance(self, options: &Options) -> Option<[u8; 16]> {
+        match self {
+            Entry::Activate(before) => before.map(Marble::instance).or(options.instance),
+            Entry::Renew(marble) => Some(marble.instance()),
+        }
+    }
+
+    fn seen(self) -> Option<Seen> {
+        match self {
+            Entry::Activate(before) => before.map(Marble::seen),
+            Entry::Renew(marble) => Some(marble.seen()),
+        }
+    }
+}
+
+async fn join(
+    config: &MarbleConfig,
+    options: &Options,
+    entry: Entry<'_>,
+) -> Result<Marble, SdkError> {
     let addr = options.mesh_addr.as_str();
     let refused = |source| SdkError::CoordinatorRefused {
         addr: addr.to_owned(),
         source,
     };
     let key = MarbleKey::generate()?;
-    let tls_config = tls::join_config(vec![key.self_signed()?], key.private_der())
+    // On activation TLS proves the new key, on renewal the one in force.
+    let (chain, shown) = match entry {
+        Entry::Activate(_) => (vec![key.self_signed()?], &key),
+        Entry::Renew(marble) => (marble.chain().to_vec(), marble.key()),
+    };
+    let tls_config = tls::join_config(chain, shown.private_der())
         .map_err(|error| SdkError::Bug(format!("the Join's TLS configuration: {error}")))?;
-    let (client, facts) = connect(addr, tls_config, key.spki()).await?;
+    let (client, facts) = connect(addr, tls_config, shown.spki()).await?;
 
     let kinds = [options.source.kind()];
     let (hello, first) = ClientHelloState::start(
         facts,
         &kinds,
         &config.marble,
-        options.instance,
-        Purpose::Activate,
+        entry.instance(options),
+        entry.purpose(),
         nonce()?,
     )
     .map_err(refused)?;
     let mut stream = Stream::open(client, addr, first).await?;
     let waiting = hello.receive(&stream.receive().await?).map_err(refused)?;
-    let attesting =
-        verify_coordinator(config, waiting, &stream.receive().await?).map_err(refused)?;
+    let frame = stream.receive().await?;
+    let mut attesting =
+        verify_coordinator(config, entry.seen(), waiting, &frame).map_err(refused)?;
+    if let Entry::Renew(_) = entry {
+        let new_key = NewKey {
+            spki: key.spki(),
+            possession: key.signature(&attesting.possession_input())?,
+        };
+        attesting = attesting.with_new_key(new_key).map_err(refused)?;
+    }
 
     let evidence = evidence(&options.source, attesting.report_data()).await?;
     let (waiting, four, five) = attesting.evidence(evidence).map_err(refused)?;
@@ -97,6 +178,7 @@ async fn join(config: &MarbleConfig, options: &Options) -> Result<Marble, SdkErr
 
 fn verify_coordinator(
     config: &MarbleConfig,
+    seen: Option<Seen>,
     waiting: AwaitCoordinator,
     frame: &Frame,
 ) -> Result<stoa_attestation::channel::Attesting, stoa_attestation::channel::ChannelError> {
@@ -109,7 +191,7 @@ fn verify_coordinator(
         reference: &config.reference,
         pin: config.pin,
         trust: &trust,
-        seen: None,
+        seen,
     };
     waiting.receive(frame, &check, UnixTime::now())
 }
@@ -135,7 +217,7 @@ fn received(
             cause: error.to_string(),
         }
     })?;
-    provisioned
+    let receipt = provisioned
         .check_chain(
             &provision.chain,
             &provision.trust,
@@ -146,7 +228,14 @@ fn received(
             addr: addr.to_owned(),
             source,
         })?;
-    Marble::new(config.marble.clone(), key, provision)
+    let root = provisioned.accepted().state.root();
+    let seen = Seen {
+        root: root
+            .ok_or_else(|| SdkError::Bug("a coordinator in state 3 has no root".to_owned()))?,
+        sequence: receipt.sequence,
+        head: receipt.head,
+    };
+    Marble::new(config.marble.clone(), key, provision, seen)
 }
 
 fn nonce() -> Result<[u8; NONCE_BYTES], SdkError> {

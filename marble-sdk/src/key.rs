@@ -60,6 +60,12 @@ impl MarbleKey {
         Ok(certificate.der().clone())
     }
 
+    /// ECDSA P-256 with SHA-256, in DER.
+    pub(crate) fn signature(&self, message: &[u8]) -> Result<Vec<u8>, SdkError> {
+        self.sign(message)
+            .map_err(|error| SdkError::Bug(format!("the key could not sign: {error}")))
+    }
+
     /// The key's SubjectPublicKeyInfo, DER.
     pub(crate) fn spki(&self) -> Vec<u8> {
         self.subject_public_key_info()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ServerConfig};
+use stoa_attestation::channel::Seen;
 use stoa_proto::mesh as pb;
 use zeroize::Zeroizing;
 
@@ -49,6 +50,7 @@ pub struct Marble {
     argv: Vec<Vec<u8>>,
     not_after: u64,
     renew_at: u64,
+    seen: Seen,
 }
 
 impl Marble {
@@ -56,6 +58,7 @@ impl Marble {
         name: String,
         key: MarbleKey,
         provision: pb::Provision,
+        seen: Seen,
     ) -> Result<Self, SdkError> {
         let instance =
             provision
@@ -90,6 +93,7 @@ impl Marble {
             argv: provision.argv,
             not_after: provision.not_after,
             renew_at: provision.renew_at,
+            seen,
         })
     }
 
@@ -157,6 +161,16 @@ impl Marble {
     #[must_use]
     pub fn renew_at(&self) -> u64 {
         self.renew_at
+    }
+
+    /// Where the mesh's journal stood when this leaf was made. A coordinator that is behind it was rolled back.
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        self.seen
+    }
+
+    pub(crate) fn key(&self) -> &MarbleKey {
+        &self.key
     }
 
     /// For calls to other marbles: shows this leaf, accepts only servers of this mesh under the name that is asked for.

@@ -121,7 +121,7 @@ pub(crate) fn public_server(
     Ok(config)
 }
 
-fn roots(trust: &[CertificateDer<'static>]) -> Result<RootCertStore, SdkError> {
+pub(crate) fn roots(trust: &[CertificateDer<'static>]) -> Result<RootCertStore, SdkError> {
     let mut store = RootCertStore::empty();
     for der in trust {
         store
@@ -134,7 +134,7 @@ fn roots(trust: &[CertificateDer<'static>]) -> Result<RootCertStore, SdkError> {
     Ok(store)
 }
 
-fn tls_bug(error: &dyn std::error::Error) -> SdkError {
+pub(crate) fn tls_bug(error: &dyn std::error::Error) -> SdkError {
     SdkError::Bug(format!("a TLS configuration could not be made: {error}"))
 }
 

@@ -8,7 +8,7 @@ use stoa_explain::Explain;
 use crate::keys::{KeyError, KeyKind};
 
 /// A leaf that would end sooner than this is refused rather than issued.
-pub const LEAF_LIFETIME_SECS_MIN: u64 = 60;
+pub const LEAF_LIFETIME_SECS_MIN: u64 = 10;
 /// Longest common name in bytes (RFC 5280, appendix A: ub-common-name).
 pub const COMMON_NAME_BYTES_MAX: usize = 64;
 /// Most names in one certificate.

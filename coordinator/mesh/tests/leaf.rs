@@ -275,7 +275,7 @@ fn a_leaf_never_outlives_the_collateral_that_admitted_it() {
         i64::try_from(end).unwrap()
     );
     // Too short to be of use: refused, and nothing counted.
-    let late = mesh.draft_with("signer", &claims, &applicant, end - 59);
+    let late = mesh.draft_with("signer", &claims, &applicant, end - 9);
     assert_eq!(code(late.map(|_| Outcome::Rotated)), "leaf-too-short");
     assert_eq!(
         code(

@@ -17,4 +17,5 @@ mod mesh;
 mod readme;
 mod refusals;
 mod relay;
+mod renewal;
 mod verify;
