@@ -124,7 +124,8 @@ impl Collateral {
     }
 
     /// Each signed object that a freshness rule is about, with its window.
-    pub(crate) fn windows(&self) -> Vec<(Dated, Window)> {
+    #[must_use]
+    pub fn windows(&self) -> Vec<(Dated, Window)> {
         vec![
             (Dated::TcbInfo, self.tcb_info.window),
             (Dated::QeIdentity, self.qe_identity.window),

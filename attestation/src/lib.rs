@@ -13,6 +13,7 @@ mod collateral;
 mod crl;
 mod dates;
 mod evidence;
+mod floor;
 mod invalid;
 mod kind;
 mod pck;
@@ -35,6 +36,9 @@ pub use claims::{Claims, Dates};
 pub use collateral::{COLLATERAL_LEN_MAX, Collateral, UnverifiedCollateral};
 pub use dates::{Utc, Window};
 pub use evidence::{EVIDENCE_LEN_MAX, Evidence, UnverifiedPlatform};
+pub use floor::{
+    CollateralOlder, FLOOR_NAME_BYTES_MAX, FLOOR_NUMBER_BYTES_MAX, FLOOR_OBJECTS_MAX, Floors, Mark,
+};
 pub use invalid::{Chain, CrlName, Dated, Invalid, Role, TcbPart};
 pub use kind::Kind;
 pub use pck::Platform;

@@ -166,6 +166,7 @@ fn the_marbles_machine_speaks_as_the_vectors_do() {
             pin,
             trust: &trust,
             seen: None,
+            floors: None,
         };
         let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(inputs.u64("time")));
         let frame_3 = frame(FrameType::CoordinatorEvidence, case.output("body_3"));

@@ -15,6 +15,7 @@ Deploy
   manifest    check, set, get
 Operate
   status      State of the coordinator, marbles and certificates
+  collateral  fetch, show, pack
 Learn
   explain     What an error code means and what to do:  stoa explain tcb-not-accepted
 
@@ -89,6 +90,12 @@ Examples:
   stoa status --url https://mesh.example:4433
   stoa status --url https://mesh.example:4433 --coordinator stoa.json --json")]
     Status(Trusted),
+    /// What the vendor says of platforms: fetch it, show it, pack it for a coordinator that reaches no vendor
+    #[command(after_help = "\
+Examples:
+  stoa collateral fetch --from https://pccs.example:8081 --platform sgx:00906ed50000:platform --save collateral.json
+  stoa collateral show collateral.json")]
+    Collateral(Collateral),
     /// What an error code means and what to do
     #[command(after_help = "\
 Examples:
@@ -137,6 +144,54 @@ pub(crate) struct Verify {
     pub(crate) at: Option<String>,
     #[command(flatten)]
     pub(crate) trusted: Trusted,
+}
+
+/// `stoa collateral`
+#[derive(Debug, Args)]
+pub(crate) struct Collateral {
+    #[command(subcommand)]
+    pub(crate) command: CollateralCommand,
+    /// Also believe collateral under this root (one certificate in PEM). Whoever holds its key can forge everything
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) insecure_trust_root: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CollateralCommand {
+    /// Ask sources in their order, verify, write a bundle
+    Fetch(CollateralFetch),
+    /// Print what bundles hold, and whether it verifies
+    Show {
+        /// Bundles
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Make one bundle of several: of each platform the newest
+    Pack {
+        /// Bundles
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Where to write it
+        #[arg(long, value_name = "FILE")]
+        save: PathBuf,
+    },
+}
+
+/// `stoa collateral fetch`
+#[derive(Debug, Args)]
+pub(crate) struct CollateralFetch {
+    /// Where from, in this order: URLs of PCCS or PCS, or bundle:FILE
+    #[arg(long, required = true, value_name = "SOURCES", value_delimiter = ',')]
+    pub(crate) from: Vec<String>,
+    /// Of which platform: sgx or tdx, FMSPC, CA: sgx:00906ed50000:platform
+    #[arg(long, value_name = "PLATFORM")]
+    pub(crate) platform: Vec<String>,
+    /// Of the platform that this quote comes from
+    #[arg(long, value_name = "FILE")]
+    pub(crate) evidence: Vec<PathBuf>,
+    /// Where to write the bundle
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save: PathBuf,
 }
 
 /// `stoa manifest`
@@ -196,13 +251,15 @@ mod tests {
                 "{option}"
             );
         }
-        let verbs: Vec<&str> = stoa
-            .find_subcommand("manifest")
-            .unwrap()
-            .get_subcommands()
-            .map(clap::Command::get_name)
-            .collect();
-        assert!(HELP.contains(&format!("manifest    {}\n", verbs.join(", "))));
+        for command in ["manifest", "collateral"] {
+            let verbs: Vec<&str> = stoa
+                .find_subcommand(command)
+                .unwrap()
+                .get_subcommands()
+                .map(clap::Command::get_name)
+                .collect();
+            assert!(HELP.contains(&format!("{command:<11} {}\n", verbs.join(", "))));
+        }
     }
 
     #[test]

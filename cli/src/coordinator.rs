@@ -4,7 +4,6 @@ use std::path::Path;
 
 use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::{SignatureVerificationAlgorithm, UnixTime};
-use stoa_attestation::channel::Seen;
 use stoa_attestation::policy::Advisories;
 use stoa_attestation::{Anchor, NoMemo, Reference, TcbStatus, Trust};
 use stoa_client::http::{Connection, Endpoint, Fault, HttpError, Pin};
@@ -248,16 +247,14 @@ impl Met {
         wanted: &Wanted,
         manifest: Option<&[u8]>,
     ) -> Result<Report, Failure> {
-        let seen: Option<Seen> = self
-            .remembered
-            .as_ref()
-            .map(|remembered| remembered.mesh.position());
         let report = wanted.judge(
             &self.statement,
             &self.nonce,
             stoa_client::Connection::Live(self.connection.leaf()),
             manifest,
-            seen.as_ref().map_or(Memory::Nothing, Memory::Seen),
+            self.remembered
+                .as_ref()
+                .map_or(Memory::Nothing, |remembered| Memory::Seen(&remembered.mesh)),
             self.fetched_at,
         );
         if let Some(mut mesh) = report.seen.clone() {

@@ -4,6 +4,7 @@
 //! unreachable or unavailable; 70 our bug. Does not live here: any check of evidence (stoa-client, stoa-attestation).
 
 mod args;
+mod collateral;
 mod coordinator;
 mod explain;
 mod failure;
@@ -46,6 +47,7 @@ fn run(stoa: &Stoa, terminal: &mut Terminal<'_>) -> Exit {
         Command::Verify(args) => verify::run(&stoa.global, args, terminal),
         Command::Manifest(args) => manifest::run(&stoa.global, args, terminal),
         Command::Status(args) => status::run(&stoa.global, args, terminal),
+        Command::Collateral(args) => collateral::run(&stoa.global, args, terminal),
         Command::Explain { code } => explain::run(&stoa.global, code.as_deref(), terminal),
     };
     done.unwrap_or_else(|failure| {

@@ -179,6 +179,7 @@ mod tests {
             head: [9; 32],
             time: 1000 + sequence,
             address: Some(address.to_owned()),
+            collateral: stoa_attestation::Floors::none(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rustls_pki_types::UnixTime;
 use stoa_attestation::Utc;
-use stoa_attestation::channel::{Seen, limits::STATEMENT_MANIFEST_BYTES_MAX};
+use stoa_attestation::channel::limits::STATEMENT_MANIFEST_BYTES_MAX;
 use stoa_client::bundle::BUNDLE_BYTES_MAX;
 use stoa_client::{Bundle, Check, Memory, Report, Statement, Verdict};
 use time::OffsetDateTime;
@@ -93,15 +93,12 @@ fn offline(
         Ok(folder) => folder.find(bundle.statement.state.root().as_ref(), None)?,
         Err(_) => None,
     };
-    let seen: Option<Seen> = remembered
-        .as_ref()
-        .map(|remembered| remembered.mesh.position());
-    let memory = match (&remembered, &seen) {
-        (Some(remembered), _) if !remembered.mesh.known_at(as_of) => {
+    let memory = match &remembered {
+        Some(remembered) if !remembered.mesh.known_at(as_of) => {
             Memory::NotAsked("the memory is newer than the proof")
         }
-        (_, Some(seen)) => Memory::Seen(seen),
-        (_, None) => Memory::Nothing,
+        Some(remembered) => Memory::Seen(&remembered.mesh),
+        None => Memory::Nothing,
     };
     let connection = stoa_client::Connection::Saved(bundle.tls_leaf.as_deref());
     let report = wanted.judge(

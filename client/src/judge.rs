@@ -9,8 +9,7 @@ mod mesh;
 use core::time::Duration;
 
 use rustls_pki_types::UnixTime;
-use stoa_attestation::channel::Seen;
-use stoa_attestation::{Reference, Trust, Utc};
+use stoa_attestation::{Floors, Reference, Trust, Utc};
 use stoa_explain::Explain;
 
 use crate::certificates;
@@ -52,7 +51,7 @@ pub enum Connection<'a> {
 #[derive(Debug, Clone, Copy)]
 pub enum Memory<'a> {
     /// It was verified before.
-    Seen(&'a Seen),
+    Seen(&'a SeenMesh),
     /// Nothing: this is the first time.
     Nothing,
     /// The memory does not count here; why.
@@ -62,7 +61,10 @@ pub enum Memory<'a> {
 /// Runs every check.
 #[must_use]
 pub fn judge(statement: &Statement, question: &Question<'_>) -> Report {
-    let evidence = coordinator::verify_evidence(statement, question);
+    let (evidence, floors) = match coordinator::verify_evidence(statement, question) {
+        Ok((claims, floors)) => (Ok(claims), floors),
+        Err(invalid) => (Err(invalid), Floors::none()),
+    };
     let claims = evidence.as_ref().ok();
     let chain = certificates::check_chain(
         &statement.chain,
@@ -86,7 +88,7 @@ pub fn judge(statement: &Statement, question: &Question<'_>) -> Report {
         mesh::manifest(statement, question),
         mesh::history(statement),
         mesh::marbles(statement),
-        mesh::memory(statement, question),
+        mesh::memory(statement, &floors, question),
     ];
     let verdict = verdict(&rows, question);
     let mut report = Report {
@@ -103,6 +105,7 @@ pub fn judge(statement: &Statement, question: &Question<'_>) -> Report {
             head: statement.state.head,
             time: statement.state.time,
             address: None,
+            collateral: floors,
         });
     }
     report

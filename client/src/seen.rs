@@ -3,15 +3,20 @@
 //! Source: docs/protocol/attest-1.md, section 5 ("History went back"). One small JSON file a mesh, named by K of its
 //! root CA; where those files lie and how they are written is the CLI's.
 
+use std::collections::BTreeMap;
+
 use rustls_pki_types::UnixTime;
 use serde::{Deserialize, Serialize};
 use stoa_attestation::channel::Seen;
+use stoa_attestation::{Floors, Mark};
 use stoa_explain::Explain;
 
 use crate::json;
 
 /// One such file, in bytes.
-pub const SEEN_BYTES_MAX: usize = 4 * 1024;
+pub const SEEN_BYTES_MAX: usize = 64 * 1024;
+/// Objects of collateral that are remembered for one mesh, at most.
+pub const SEEN_MARKS_MAX: usize = 128;
 const FORMAT: u32 = 1;
 
 /// A mesh as it was last verified.
@@ -27,6 +32,8 @@ pub struct SeenMesh {
     pub time: u64,
     /// Where it was met, `host:port`, so that a mesh that vanished behind its address is missed. Absent for bundles.
     pub address: Option<String>,
+    /// How new the collateral was that its evidence was judged by.
+    pub collateral: Floors,
 }
 
 impl SeenMesh {
@@ -52,12 +59,18 @@ impl SeenMesh {
         match before {
             Some(before) if before.root == self.root => {
                 let address = self.address.clone().or_else(|| before.address.clone());
+                let mut collateral = before.collateral.clone();
+                collateral.raise(&self.collateral);
                 let newest = if before.sequence > self.sequence {
                     before
                 } else {
                     self
                 };
-                Self { address, ..newest }
+                Self {
+                    address,
+                    collateral,
+                    ..newest
+                }
             }
             _ => self,
         }
@@ -73,6 +86,7 @@ impl SeenMesh {
             head: hex::encode(self.head),
             time: self.time,
             address: self.address.clone(),
+            collateral: stored_marks(&self.collateral),
         };
         serde_json::to_vec(&stored).expect("a struct of numbers and strings always is JSON")
     }
@@ -101,6 +115,7 @@ impl SeenMesh {
             head: hash("head", &stored.head)?,
             time: stored.time,
             address: stored.address,
+            collateral: read_marks(stored.collateral)?,
         })
     }
 }
@@ -113,6 +128,41 @@ struct Stored {
     head: String,
     time: u64,
     address: Option<String>,
+    /// By object; absent in files of before it was kept.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    collateral: BTreeMap<String, StoredMark>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredMark {
+    number: String,
+    issued: u64,
+}
+
+/// The marks that fit the file: a coordinator moves between few platforms.
+fn stored_marks(floors: &Floors) -> BTreeMap<String, StoredMark> {
+    let stored = |(name, mark): (&str, &Mark)| {
+        let mark = StoredMark {
+            number: hex::encode(&mark.number),
+            issued: mark.issued,
+        };
+        (name.to_owned(), mark)
+    };
+    floors.marks().take(SEEN_MARKS_MAX).map(stored).collect()
+}
+
+fn read_marks(stored: BTreeMap<String, StoredMark>) -> Result<Floors, BadSeen> {
+    let read = |(name, mark): (String, StoredMark)| {
+        let number = hex::decode(&mark.number)
+            .map_err(|error| BadSeen(format!("`collateral.{name}.number` is no hex: {error}")))?;
+        let issued = mark.issued;
+        Ok((name, Mark { number, issued }))
+    };
+    let marks = stored
+        .into_iter()
+        .map(read)
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Floors::kept(marks))
 }
 
 fn hash(member: &str, text: &str) -> Result<[u8; 32], BadSeen> {
@@ -146,6 +196,14 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn marks(number: u8) -> Floors {
+        let mark = Mark {
+            number: vec![number],
+            issued: 100,
+        };
+        Floors::kept([("00/root-crl".to_owned(), mark)])
+    }
+
     fn mesh(sequence: u64, address: Option<&str>) -> SeenMesh {
         SeenMesh {
             root: [1; 32],
@@ -153,6 +211,7 @@ mod tests {
             head: [2; 32],
             time: 100,
             address: address.map(str::to_owned),
+            collateral: marks(20),
         }
     }
 
@@ -175,6 +234,12 @@ mod tests {
             mesh(7, Some("b:1"))
         );
         assert_eq!(mesh(6, None).advanced(None), mesh(6, None));
+        let newer = SeenMesh {
+            collateral: marks(21),
+            ..mesh(6, None)
+        };
+        let kept = newer.advanced(Some(mesh(7, None)));
+        assert_eq!((kept.sequence, kept.collateral), (7, marks(21)));
         let other = SeenMesh {
             root: [9; 32],
             ..mesh(1, None)

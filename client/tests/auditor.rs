@@ -130,6 +130,10 @@ fn an_auditor_with_the_page_alone_judges_bundles_as_this_client_does() {
     for (name, change, _) in CASES {
         let mut world = World::new();
         change(&mut world);
+        // The page gives a verifier the journal's position to remember; how new collateral was is this client's own.
+        if !world.collateral_seen.is_empty() {
+            continue;
+        }
         let Some(reference) = reference_file(&world) else {
             continue;
         };

@@ -117,6 +117,10 @@ fn the_twins_of_broken_statements_are_verified() {
             w.tls_leaf = leaf_until(w, w.now)
         }),
         ("the sequence that was seen", |w| w.seen = Some(seen(w, 41))),
+        ("the collateral that was seen", |w| {
+            w.seen = Some(seen(w, 41));
+            w.collateral_seen = w.floors_at(w.now);
+        }),
         ("a later sequence than was seen", |w| {
             w.seen = Some(Seen {
                 head: [1; 32],

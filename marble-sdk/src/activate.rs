@@ -12,7 +12,7 @@ use stoa_attestation::channel::{
     AwaitCoordinator, ClientHelloState, CoordinatorCheck, Frame, NONCE_BYTES, NewKey, Provisioned,
     Purpose, Seen, limits,
 };
-use stoa_attestation::{NoMemo, Trust};
+use stoa_attestation::{Floors, NoMemo, Trust};
 use stoa_proto::mesh as pb;
 use stoa_proto::path::ERROR_TRAILER;
 use stoa_proto::wire::ErrorBody;
@@ -55,7 +55,8 @@ pub async fn activate(config: &MarbleConfig, options: &Options) -> Result<Marble
 
 /// Renews `marble`: fresh evidence, the old key proved by the TLS handshake, a new key certified in its place.
 ///
-/// The coordinator is verified as on activation, and must not have gone back behind what this marble has seen.
+/// The coordinator is verified as on activation, and neither its journal nor its stapled collateral may have gone back
+/// behind what this marble has seen.
 ///
 /// # Errors
 /// [`SdkError`]; `marble` stays as it is and can be used until its leaf ends.
@@ -98,7 +99,7 @@ enum Entry<'a> {
     Renew(&'a Marble),
 }
 
-impl Entry<'_> {
+impl<'a> Entry<'a> {
     fn purpose(self) -> Purpose {
         match self {
             Entry::Activate(_) => Purpose::Activate,
@@ -114,10 +115,10 @@ impl Entry<'_> {
         }
     }
 
-    fn seen(self) -> Option<Seen> {
+    fn before(self) -> Option<&'a Marble> {
         match self {
-            Entry::Activate(before) => before.map(Marble::seen),
-            Entry::Renew(marble) => Some(marble.seen()),
+            Entry::Activate(before) => before,
+            Entry::Renew(marble) => Some(marble),
         }
     }
 }
@@ -156,7 +157,7 @@ async fn join(
     let waiting = hello.receive(&stream.receive().await?).map_err(refused)?;
     let frame = stream.receive().await?;
     let mut attesting =
-        verify_coordinator(config, entry.seen(), waiting, &frame).map_err(refused)?;
+        verify_coordinator(config, entry.before(), waiting, &frame).map_err(refused)?;
     if let Entry::Renew(_) = entry {
         let new_key = NewKey {
             spki: key.spki(),
@@ -173,12 +174,12 @@ async fn join(
     let provisioned = waiting
         .receive(&six, stream.receive().await?)
         .map_err(refused)?;
-    received(config, key, provisioned, addr)
+    received(config, key, provisioned, entry.before(), addr)
 }
 
 fn verify_coordinator(
     config: &MarbleConfig,
-    seen: Option<Seen>,
+    before: Option<&Marble>,
     waiting: AwaitCoordinator,
     frame: &Frame,
 ) -> Result<stoa_attestation::channel::Attesting, stoa_attestation::channel::ChannelError> {
@@ -191,7 +192,8 @@ fn verify_coordinator(
         reference: &config.reference,
         pin: config.pin,
         trust: &trust,
-        seen,
+        seen: before.map(Marble::seen),
+        floors: before.map(Marble::collateral_seen),
     };
     waiting.receive(frame, &check, UnixTime::now())
 }
@@ -209,6 +211,7 @@ fn received(
     config: &MarbleConfig,
     key: MarbleKey,
     provisioned: Provisioned,
+    before: Option<&Marble>,
     addr: &str,
 ) -> Result<Marble, SdkError> {
     let provision = pb::Provision::decode(provisioned.body()).map_err(|error| {
@@ -235,7 +238,10 @@ fn received(
         sequence: receipt.sequence,
         head: receipt.head,
     };
-    Marble::new(config.marble.clone(), key, provision, seen)
+    let mut collateral_seen =
+        before.map_or_else(Floors::none, |marble| marble.collateral_seen().clone());
+    collateral_seen.raise(&provisioned.accepted().floors);
+    Marble::new(config.marble.clone(), key, provision, seen, collateral_seen)
 }
 
 fn nonce() -> Result<[u8; NONCE_BYTES], SdkError> {

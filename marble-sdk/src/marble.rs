@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ServerConfig};
+use stoa_attestation::Floors;
 use stoa_attestation::channel::Seen;
 use stoa_proto::mesh as pb;
 use zeroize::Zeroizing;
@@ -51,6 +52,7 @@ pub struct Marble {
     not_after: u64,
     renew_at: u64,
     seen: Seen,
+    collateral_seen: Floors,
 }
 
 impl Marble {
@@ -59,6 +61,7 @@ impl Marble {
         key: MarbleKey,
         provision: pb::Provision,
         seen: Seen,
+        collateral_seen: Floors,
     ) -> Result<Self, SdkError> {
         let instance =
             provision
@@ -94,6 +97,7 @@ impl Marble {
             not_after: provision.not_after,
             renew_at: provision.renew_at,
             seen,
+            collateral_seen,
         })
     }
 
@@ -167,6 +171,12 @@ impl Marble {
     #[must_use]
     pub fn seen(&self) -> Seen {
         self.seen
+    }
+
+    /// How new the collateral was that the coordinator was judged by. One that staples older is refused on renewal.
+    #[must_use]
+    pub fn collateral_seen(&self) -> &Floors {
+        &self.collateral_seen
     }
 
     pub(crate) fn key(&self) -> &MarbleKey {

@@ -77,6 +77,8 @@ pub fn blame(code: &str) -> Blame {
         "too-many-requests" => Blame::TooOften,
         "method-not-allowed" => Blame::Method,
         "collateral-unavailable"
+        | "clock-behind"
+        | "collateral-went-back"
         | "evidence-unavailable"
         | "in-recovery"
         | "stopping"

@@ -2,12 +2,21 @@
 
 use std::time::Duration;
 
+use stoa_attestation::CollateralOlder;
 use stoa_explain::Explain;
 
 /// Why the collateral service did not give what was asked for. Nothing is verified without it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CollateralError {
+    /// A configured source is none.
+    #[error("`{source_text}` is no source of collateral: {cause}")]
+    SourceInvalid {
+        /// As configured.
+        source_text: String,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// The configured URL can't be used.
     #[error("`{url}` is no URL of a collateral service: {cause}")]
     UrlInvalid {
@@ -42,6 +51,42 @@ pub enum CollateralError {
         /// The beginning of the body.
         text: String,
     },
+    /// Another place is named; redirects are not followed.
+    #[error("GET {url}: answered {status}, to {to}; redirects are not followed")]
+    Redirected {
+        /// What was asked.
+        url: String,
+        /// HTTP status.
+        status: u16,
+        /// Where to.
+        to: String,
+    },
+    /// The service is busy, or we asked too often.
+    #[error("GET {url}: answered {status}; it may be asked again in {} s", retry_after.as_secs())]
+    Busy {
+        /// What was asked.
+        url: String,
+        /// HTTP status: 429 or 503.
+        status: u16,
+        /// From its Retry-After.
+        retry_after: Duration,
+    },
+    /// The service wants to be left alone for a while, and is.
+    #[error("GET {url}: not asked, because the service wants {} s more of pause", left.as_secs())]
+    Paused {
+        /// What would have been asked.
+        url: String,
+        /// For how long.
+        left: Duration,
+    },
+    /// A body over the limit.
+    #[error("GET {url}: the answer has more than {limit} bytes")]
+    TooLarge {
+        /// What was asked.
+        url: String,
+        /// Bytes.
+        limit: usize,
+    },
     /// An answer that is not what the API promises.
     #[error("GET {url}: {what} is {found}, wanted {wanted}")]
     Malformed {
@@ -61,6 +106,49 @@ pub enum CollateralError {
         url: String,
         /// The verifier's words.
         cause: String,
+    },
+    /// It verifies, but it is older than what was seen before.
+    #[error("the collateral that {url} gives is older than what was seen before")]
+    WentBack {
+        /// The service.
+        url: String,
+        /// Which object, and both marks.
+        #[source]
+        older: CollateralOlder,
+    },
+    /// No source gave it; what each said.
+    #[error("no source has collateral of {platform}: {}", causes.join("; "))]
+    NoSource {
+        /// TEE, FMSPC and CA.
+        platform: String,
+        /// One sentence for each source, in their order.
+        causes: Vec<String>,
+    },
+    /// A bundle that can't be used.
+    #[error("bundle {path}: {cause}")]
+    BundleUnusable {
+        /// Where.
+        path: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// The bundle has no collateral of this platform.
+    #[error("bundle {path} has no collateral of {platform}; it has that of {has}")]
+    NotInBundle {
+        /// Where.
+        path: String,
+        /// TEE, FMSPC and CA.
+        platform: String,
+        /// The platforms that it has.
+        has: String,
+    },
+    /// A platform as somebody wrote it.
+    #[error("`{text}` is no platform: {cause}")]
+    PlatformMalformed {
+        /// As written.
+        text: String,
+        /// What is wrong with it.
+        cause: &'static str,
     },
     /// More platforms than are kept.
     #[error("collateral of {limit} platforms is kept already; {platform} is one more")]
@@ -84,25 +172,65 @@ pub enum CollateralError {
     },
 }
 
+impl CollateralError {
+    /// When it is worth asking again, if the service said so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Busy { retry_after, .. } => Some(*retry_after),
+            Self::Paused { left, .. } => Some(*left),
+            _ => None,
+        }
+    }
+
+    /// Whether a service says that it does not have it, in which case another version of its API may.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Status { status: 404, .. })
+    }
+}
+
 impl Explain for CollateralError {
     fn code(&self) -> &'static str {
         match self {
             Self::UrlInvalid { .. } => "collateral-url-invalid",
+            Self::SourceInvalid { .. } => "collateral-source-invalid",
+            Self::WentBack { older, .. } => older.code(),
+            Self::BundleUnusable { .. } => "collateral-bundle-unusable",
             Self::Unreachable { .. }
+            | Self::NoSource { .. }
+            | Self::Redirected { .. }
+            | Self::Busy { .. }
+            | Self::Paused { .. }
+            | Self::TooLarge { .. }
+            | Self::NotInBundle { .. }
             | Self::TooSlow { .. }
             | Self::Status { .. }
             | Self::Malformed { .. }
             | Self::TooManyPlatforms { .. } => "collateral-unavailable",
             Self::NotVerified { .. } => "collateral-not-verified",
-            Self::KindUnknown { .. } | Self::PlatformUnknown { .. } => {
-                "collateral-platform-unknown"
-            }
+            Self::KindUnknown { .. }
+            | Self::PlatformUnknown { .. }
+            | Self::PlatformMalformed { .. } => "collateral-platform-unknown",
         }
     }
 
     fn remedy(&self) -> Option<String> {
         Some(match self {
-            Self::UrlInvalid { .. } => "write it as http://HOST:PORT or https://HOST[:PORT]".to_owned(),
+            Self::UrlInvalid { .. } | Self::SourceInvalid { .. } => {
+                "write http://HOST:PORT, https://HOST[:PORT], kds:URL or bundle:FILE (docs/reference/collateral.md)".to_owned()
+            }
+            Self::NoSource { .. } => {
+                "check each source in the message: that it can be reached from here, and knows this platform".to_owned()
+            }
+            Self::Redirected { to, .. } => format!("if {to} is the service, configure that URL"),
+            Self::Busy { .. } | Self::Paused { .. } => {
+                "wait; if it repeats, put a cache (PCCS) in between, or name a second source".to_owned()
+            }
+            Self::TooLarge { .. } => "check that the URL is that of a collateral service".to_owned(),
+            Self::WentBack { older, .. } => return older.remedy(),
+            Self::BundleUnusable { .. } => "make it again: stoa collateral fetch, then stoa collateral pack".to_owned(),
+            Self::NotInBundle { .. } => "fetch this platform's collateral and pack it into the bundle".to_owned(),
+            Self::PlatformMalformed { .. } => "write it as sgx:FMSPC:CA, say sgx:00906ed50000:platform".to_owned(),
             Self::Unreachable { .. } | Self::TooSlow { .. } => {
                 "check that the collateral service runs and can be reached from here, then try again".to_owned()
             }
@@ -110,7 +238,7 @@ impl Explain for CollateralError {
                 "check that the service knows this platform (register it, or fill its cache)".to_owned()
             }
             Self::Status { .. } | Self::Malformed { .. } => {
-                "check that the URL is that of a PCCS or PCS with API version 4".to_owned()
+                "check that the URL is that of a PCCS or PCS, and that its API version is 4 or 3".to_owned()
             }
             Self::NotVerified { .. } => {
                 "check that the service serves the vendor's own collateral and that its cache is current".to_owned()

@@ -1,40 +1,53 @@
 //! Keeps verified collateral of every platform that was met, and renews it before it ends.
 //!
 //! A warm platform costs a map look-up. A cold one is fetched once, however many ask at the same time, with a deadline.
-//! What does not verify is never kept and never replaces what did.
+//! Sources are asked in their order until one gives collateral that verifies, holds today and is not older than what was
+//! seen before. What does not is never kept and never replaces what did; collateral that ended is kept while there is no
+//! newer, because how long it is still good for is the policy's to say.
+//!
+//! Does not live here: what is said about it (`report`), one fetch (`source`), making floors durable (`server`).
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustls_pki_types::UnixTime;
+use rustls_pki_types::{SignatureVerificationAlgorithm, UnixTime};
 use stoa_attestation::{
-    Anchor, Collateral, Kind, SignatureMemo, Trust, UnverifiedPlatform, Verified,
+    Anchor, Collateral, Floors, SignatureMemo, Trust, UnverifiedPlatform, Verified,
 };
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 
 use crate::error::CollateralError;
-use crate::pccs::Pccs;
+use crate::platform::Platform;
+use crate::report::{self, Row};
+use crate::source::Source;
 
 /// Most platforms (TEE, FMSPC, CA) that are kept: strangers can name some, so there is an end.
 pub const PLATFORMS_MAX: usize = 256;
 /// Most fetches under way at once.
-pub(crate) const FETCHES_MAX: usize = 4;
-/// Longest wait of a caller for a cold platform.
+pub const FETCHES_MAX: usize = 4;
+/// Longest wait of a caller for a cold platform; the sources share it.
 pub const FETCH_TIME_MAX: Duration = Duration::from_secs(10);
 /// Share of its remaining time after which collateral is renewed, as a divisor: at half of it.
 const RENEW_DIVISOR: u64 = 2;
 /// Longest time between two renewals, in seconds: a new CRL should be seen within the day.
-const RENEW_EVERY_MAX_S: u64 = 6 * 3600;
+pub const RENEW_EVERY_SECS_MAX: u64 = 6 * 3600;
+/// Share of the time to renewal by which it is brought forward at random, as a divisor, so that a fleet that started
+/// together does not ask together.
+const JITTER_DIVISOR: u64 = 5;
 /// Pause after a fetch that failed; doubles up to [`RETRY_PAUSE_MAX`].
 const RETRY_PAUSE_MIN: Duration = Duration::from_secs(2);
-/// Longest pause between two tries.
-const RETRY_PAUSE_MAX: Duration = Duration::from_secs(300);
+/// Longest pause between two tries, unless a service asks for more.
+pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(300);
 
 /// Verified collateral of one platform.
 pub struct Endorsement {
     verified: Verified<Collateral>,
     fetched_at: u64,
+    renew_at: u64,
+    source: String,
 }
 
 impl Endorsement {
@@ -56,49 +69,25 @@ impl Endorsement {
         self.fetched_at
     }
 
-    /// When to ask for the next one, Unix seconds.
-    fn renew_at(&self) -> u64 {
-        let left = self
-            .verified
-            .valid_until()
-            .as_secs()
-            .saturating_sub(self.fetched_at);
-        self.fetched_at + (left / RENEW_DIVISOR).min(RENEW_EVERY_MAX_S)
+    /// When the next one is asked for, Unix seconds.
+    #[must_use]
+    pub fn renew_at(&self) -> u64 {
+        self.renew_at
+    }
+
+    /// Who gave it, in words.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
     }
 }
 
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Key {
-    kind: Kind,
-    fmspc: [u8; 6],
-    ca: &'static str,
-}
-
-impl Key {
-    fn of(platform: &UnverifiedPlatform) -> Self {
-        Self {
-            kind: platform.kind,
-            fmspc: platform.fmspc,
-            ca: platform.ca,
-        }
-    }
-
-    fn words(&self) -> String {
-        format!(
-            "{} FMSPC {} ({} CA)",
-            self.kind.name(),
-            hex::encode(self.fmspc),
-            self.ca
-        )
-    }
-
-    fn platform(&self) -> UnverifiedPlatform {
-        UnverifiedPlatform {
-            kind: self.kind,
-            fmspc: self.fmspc,
-            ca: self.ca,
-        }
-    }
+/// When collateral that is good until `until` is renewed: at half of its time or after [`RENEW_EVERY_SECS_MAX`], up to a
+/// fifth earlier, by `random`.
+fn renewal(fetched_at: u64, until: u64, random: u64) -> u64 {
+    let left = until.saturating_sub(fetched_at);
+    let wait = (left / RENEW_DIVISOR).min(RENEW_EVERY_SECS_MAX);
+    fetched_at + wait - random % (wait / JITTER_DIVISOR + 1)
 }
 
 /// One platform: what is kept, and who is fetching.
@@ -123,31 +112,65 @@ struct Failure {
 
 /// Collateral of the platforms that were met.
 pub struct Keeper {
-    pccs: Pccs,
+    sources: Vec<Source>,
     anchors: Vec<Anchor>,
-    algorithms: &'static [&'static dyn rustls_pki_types::SignatureVerificationAlgorithm],
+    algorithms: &'static [&'static dyn SignatureVerificationAlgorithm],
     memo: Arc<dyn SignatureMemo + Send>,
-    slots: Mutex<HashMap<Key, Arc<Slot>>>,
+    slots: Mutex<HashMap<Platform, Arc<Slot>>>,
+    floors: Mutex<Floors>,
+    /// How often they rose by what was fetched.
+    raised: AtomicU64,
     fetches: Semaphore,
+    /// Of this process: other processes jitter otherwise.
+    random: RandomState,
 }
 
 impl Keeper {
-    /// Keeps what `pccs` gives if it verifies under one of `anchors`.
+    /// Keeps what the first of `sources` gives that verifies under one of `anchors`.
     pub fn new(
-        pccs: Pccs,
+        sources: Vec<Source>,
         anchors: Vec<Anchor>,
-        algorithms: &'static [&'static dyn rustls_pki_types::SignatureVerificationAlgorithm],
+        algorithms: &'static [&'static dyn SignatureVerificationAlgorithm],
         memo: Arc<dyn SignatureMemo + Send>,
     ) -> Self {
-        let fetches = Semaphore::new(FETCHES_MAX);
         Self {
-            pccs,
+            sources,
             anchors,
             algorithms,
             memo,
             slots: Mutex::default(),
-            fetches,
+            floors: Mutex::default(),
+            raised: AtomicU64::new(0),
+            fetches: Semaphore::new(FETCHES_MAX),
+            random: RandomState::new(),
         }
+    }
+
+    /// Takes nothing from now on that is older than `floors`: what was seen before this process began.
+    pub fn raise_floors(&self, floors: &Floors) {
+        self.floors_now().raise(floors);
+    }
+
+    /// How new each object was when it was seen newest.
+    #[must_use]
+    pub fn floors(&self) -> Floors {
+        self.floors_now().clone()
+    }
+
+    /// How often the floors rose by what this process fetched: the same number twice means that nothing new was seen.
+    #[must_use]
+    pub fn floors_raised(&self) -> u64 {
+        self.raised.load(Ordering::Acquire)
+    }
+
+    /// The newest date that a vendor signed in anything that was seen, Unix seconds.
+    #[must_use]
+    pub fn newest_issue(&self) -> Option<u64> {
+        self.floors_now().newest_issue()
+    }
+
+    fn floors_now(&self) -> MutexGuard<'_, Floors> {
+        self.floors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What evidence and collateral are verified with.
@@ -169,7 +192,7 @@ impl Keeper {
         platform: &UnverifiedPlatform,
         now: UnixTime,
     ) -> Result<Arc<Endorsement>, CollateralError> {
-        let key = Key::of(platform);
+        let key = Platform::from(platform);
         let slot = self.slot(&key)?;
         if let Some(known) = known(&slot)? {
             return Ok(known);
@@ -181,8 +204,9 @@ impl Keeper {
                 None => self.fetch(&key, &slot, now).await,
             }
         });
+        let names = || -> Vec<String> { self.sources.iter().map(Source::name).collect() };
         let slow = || CollateralError::TooSlow {
-            url: self.pccs.url().to_owned(),
+            url: names().join(", "),
             limit: FETCH_TIME_MAX,
         };
         limited.await.map_err(|_| slow())?
@@ -208,7 +232,7 @@ impl Keeper {
                     && kept
                         .newest
                         .as_ref()
-                        .is_some_and(|newest| newest.renew_at() <= now.as_secs())
+                        .is_some_and(|newest| newest.renew_at <= now.as_secs())
             };
             if due {
                 let _one_at_a_time = slot.fetching.lock().await;
@@ -224,32 +248,30 @@ impl Keeper {
         }
     }
 
-    /// What is kept: platform in words, end (Unix seconds), and the last failure.
+    /// What is kept of each platform, in order of names, and what an operator should know of it at `now`.
     #[must_use]
-    pub fn report(&self) -> Vec<(String, Option<u64>, Option<String>)> {
+    pub fn report(&self, now: UnixTime) -> Vec<Row> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let mut rows: Vec<_> = slots
             .iter()
-            .map(|(key, slot)| {
+            .map(|(platform, slot)| {
                 let kept = slot.kept.lock().unwrap_or_else(PoisonError::into_inner);
-                let end = kept
-                    .newest
+                let failure = kept
+                    .failure
                     .as_ref()
-                    .map(|newest| newest.verified.valid_until().as_secs());
-                (
-                    key.words(),
-                    end,
-                    kept.failure
-                        .as_ref()
-                        .map(|failure| failure.error.to_string()),
-                )
+                    .map(|failure| failure.error.to_string());
+                let newest = kept
+                    .newest
+                    .as_deref()
+                    .map(|newest| (&**newest.verified(), newest.source()));
+                report::row(platform.words(), newest, failure, now)
             })
             .collect();
-        rows.sort();
+        rows.sort_by(|a, b| a.platform.cmp(&b.platform));
         rows
     }
 
-    fn slot(&self, key: &Key) -> Result<Arc<Slot>, CollateralError> {
+    fn slot(&self, key: &Platform) -> Result<Arc<Slot>, CollateralError> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = slots.get(key) {
             return Ok(Arc::clone(slot));
@@ -275,54 +297,127 @@ impl Keeper {
 
     async fn fetch(
         &self,
-        key: &Key,
+        platform: &Platform,
         slot: &Slot,
         now: UnixTime,
     ) -> Result<Arc<Endorsement>, CollateralError> {
-        let fetched = async {
-            let _place = self.fetches.acquire().await;
-            let json = self.pccs.fetch(&key.platform()).await?;
-            let not_verified = |cause: stoa_attestation::Invalid| CollateralError::NotVerified {
-                url: self.pccs.url().to_owned(),
-                cause: cause.to_string(),
-            };
-            let verified = Collateral::parse(&json)
-                .and_then(|parsed| parsed.verify(&self.trust()))
-                .map_err(not_verified)?;
-            Ok(Arc::new(Endorsement {
-                verified,
-                fetched_at: now.as_secs(),
-            }))
-        };
-        let result: Result<Arc<Endorsement>, CollateralError> = fetched.await;
+        let fetched = self.ask_in_order(platform, now).await;
         let mut kept = slot.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        match &result {
+        match fetched {
             Ok(endorsement) => {
-                *kept = Kept {
-                    newest: Some(Arc::clone(endorsement)),
-                    failure: None,
-                };
+                if self.floors_now().raise(&Floors::of(&endorsement.verified)) {
+                    self.raised.fetch_add(1, Ordering::Release);
+                }
                 tracing::info!(
                     event = "collateral.fetched",
-                    platform = key.words(),
+                    platform = platform.words(),
+                    source = endorsement.source,
                     not_after = endorsement.verified.valid_until().as_secs(),
                     "Collateral fetched and verified"
                 );
+                let newest = Arc::new(endorsement);
+                *kept = Kept {
+                    newest: Some(Arc::clone(&newest)),
+                    failure: None,
+                };
+                Ok(newest)
             }
             Err(error) => {
-                let before = kept
-                    .failure
-                    .as_ref()
-                    .map_or(RETRY_PAUSE_MIN / 2, |failure| failure.pause);
-                let pause = (before * 2).min(RETRY_PAUSE_MAX);
+                let before = kept.failure.as_ref().map(|failure| failure.pause);
+                let doubled = before.map_or(RETRY_PAUSE_MIN, |pause| pause * 2);
+                let pause = doubled.min(RETRY_PAUSE_MAX);
+                let wanted = error.retry_after().unwrap_or(Duration::ZERO);
                 kept.failure = Some(Failure {
                     error: error.clone(),
                     pause,
-                    again: Instant::now() + pause,
+                    again: Instant::now() + pause.max(wanted),
                 });
+                Err(error)
             }
         }
-        result
+    }
+
+    /// The first source whose collateral is good today; else the one that ended last; else what each of them said.
+    async fn ask_in_order(
+        &self,
+        platform: &Platform,
+        now: UnixTime,
+    ) -> Result<Endorsement, CollateralError> {
+        let _place = self.fetches.acquire().await;
+        let share = FETCH_TIME_MAX / u32::try_from(self.sources.len().max(1)).unwrap_or(u32::MAX);
+        let mut errors = Vec::new();
+        let mut ended: Option<Endorsement> = None;
+        for source in &self.sources {
+            let asked = tokio::time::timeout(share, self.ask(source, platform, now)).await;
+            let slow = |_| CollateralError::TooSlow {
+                url: source.name(),
+                limit: share,
+            };
+            match asked.map_err(slow).flatten() {
+                Ok(endorsement) if endorsement.verified.valid_until() >= now => {
+                    return Ok(endorsement);
+                }
+                Ok(endorsement) => {
+                    let later = ended.as_ref().is_none_or(|other| {
+                        other.verified.valid_until() < endorsement.verified.valid_until()
+                    });
+                    if later {
+                        ended = Some(endorsement);
+                    }
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        ended.ok_or_else(|| none_gave(platform, errors))
+    }
+
+    async fn ask(
+        &self,
+        source: &Source,
+        platform: &Platform,
+        now: UnixTime,
+    ) -> Result<Endorsement, CollateralError> {
+        let fetched = source.fetch(platform).await?;
+        let url = || fetched.source.clone();
+        let not_verified = |cause: stoa_attestation::Invalid| CollateralError::NotVerified {
+            url: url(),
+            cause: cause.to_string(),
+        };
+        let verified = Collateral::parse(&fetched.json)
+            .and_then(|parsed| parsed.verify(&self.trust()))
+            .map_err(not_verified)?;
+        if (verified.kind(), verified.fmspc()) != (platform.kind, platform.fmspc) {
+            return Err(CollateralError::NotVerified {
+                url: url(),
+                cause: format!(
+                    "it is that of {} FMSPC {}, not of {}",
+                    verified.kind().name(),
+                    hex::encode(verified.fmspc()),
+                    platform.words()
+                ),
+            });
+        }
+        self.floors_now()
+            .check(&Floors::of(&verified))
+            .map_err(|older| CollateralError::WentBack { url: url(), older })?;
+        let (fetched_at, until) = (now.as_secs(), verified.valid_until().as_secs());
+        let random = self.random.hash_one((platform, fetched_at));
+        Ok(Endorsement {
+            renew_at: renewal(fetched_at, until, random),
+            verified,
+            fetched_at,
+            source: fetched.source,
+        })
+    }
+}
+
+fn none_gave(platform: &Platform, mut errors: Vec<CollateralError>) -> CollateralError {
+    if errors.len() == 1 {
+        return errors.remove(0);
+    }
+    CollateralError::NoSource {
+        platform: platform.words(),
+        causes: errors.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -333,5 +428,38 @@ fn known(slot: &Slot) -> Result<Option<Arc<Endorsement>>, CollateralError> {
         (Some(newest), _) => Ok(Some(Arc::clone(newest))),
         (None, Some(failure)) if failure.again > Instant::now() => Err(failure.error.clone()),
         (None, _) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn renewals_are_ahead_of_the_end_within_the_day_and_spread() {
+        let (fetched, day) = (1_000_000, 24 * 3600);
+        for (left, latest) in [
+            (30 * day, RENEW_EVERY_SECS_MAX),
+            (day / 2, RENEW_EVERY_SECS_MAX),
+            (3600, 1800),
+            (1, 0),
+            (0, 0),
+        ] {
+            let mut seen = std::collections::BTreeSet::new();
+            for random in 0..20_000_u64 {
+                let at = renewal(
+                    fetched,
+                    fetched + left,
+                    random.wrapping_mul(0x9E37_79B9_7F4A),
+                );
+                assert!(at >= fetched + latest - latest / JITTER_DIVISOR && at <= fetched + latest);
+                seen.insert(at);
+            }
+            assert!(
+                seen.len() as u64 > latest / JITTER_DIVISOR / 2,
+                "{left}: not spread"
+            );
+        }
+        assert_eq!(renewal(fetched, fetched - 1, 5), fetched, "it ended before");
     }
 }

@@ -1,14 +1,25 @@
-//! Asks the vendor what is current: collateral of SGX and TDX platforms from a PCS or PCCS.
+//! Asks the vendor what is current: collateral of SGX and TDX platforms from a PCS, a PCCS or an offline bundle.
 //!
-//! [`Pccs`] fetches once; [`Keeper`] fetches ahead, checks every signature as it arrives, keeps the result and renews
+//! [`Source`] fetches once; [`Keeper`] fetches ahead, checks every signature as it arrives, keeps the result and renews
 //! it before it ends, so that nothing on the way of a warm request touches the network.
 //! Does not live here: what collateral means (`stoa-attestation`), URLs' configuration (`server`).
 
+pub mod bundle;
 mod error;
 mod keeper;
 mod pccs;
+mod platform;
+pub mod report;
+mod source;
 mod transport;
 
+pub use bundle::Bundle;
 pub use error::CollateralError;
-pub use keeper::{Endorsement, FETCH_TIME_MAX, Keeper, PLATFORMS_MAX};
-pub use pccs::Pccs;
+pub use keeper::{
+    Endorsement, FETCH_TIME_MAX, FETCHES_MAX, Keeper, PLATFORMS_MAX, RENEW_EVERY_SECS_MAX,
+    RETRY_PAUSE_MAX,
+};
+pub use pccs::{Fetched, Pccs};
+pub use platform::Platform;
+pub use source::{SOURCES_MAX, Source, read_bundle};
+pub use transport::{BODY_BYTES_MAX, HEAD_BYTES_MAX, REQUEST_TIME_MAX, RETRY_AFTER_MAX};

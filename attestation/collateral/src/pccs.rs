@@ -1,6 +1,9 @@
-//! The API of Intel's PCS and of PCCS, version 4: four GETs make one platform's collateral.
+//! The API of Intel's PCS and of PCCS: four GETs make one platform's collateral.
 //!
-//! Source: Intel SGX and TDX PCS API documentation, v4 (`tcb`, `qe/identity`, `pckcrl`); `rootcacrl` is PCCS's own.
+//! Version 4 is asked; where it has nothing, version 3, which is SGX's only. The verifier takes TCB info of version 3, which
+//! is API version 4's, so an old service that has only its own TCB info is named by the verifier.
+//! Source: Intel SGX and TDX PCS API documentation, v4 and v3 (`tcb`, `qe/identity`, `pckcrl`); `rootcacrl` is PCCS's own,
+//! the PCS publishes the root's CRL beside its certificates.
 //! Issuer chains travel percent-encoded in headers; the signed JSON must be kept byte for byte.
 
 use std::sync::Arc;
@@ -10,15 +13,24 @@ use percent_encoding::percent_decode_str;
 use rustls::ClientConfig;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use stoa_attestation::{Kind, UnverifiedPlatform};
 
 use crate::error::CollateralError;
+use crate::platform::Platform;
 use crate::transport::{Answer, Transport};
+
+/// Intel's own PCS, which has no `rootcacrl`.
+const INTEL_PCS_HOST: &str = "api.trustedservices.intel.com";
+/// Where Intel publishes its root CA and the root's CRL.
+const INTEL_CERTIFICATES: &str = "https://certificates.trustedservices.intel.com";
+/// The root's CRL there.
+const ROOT_CRL: &str = "/IntelSGXRootCA.der";
 
 /// A collateral service.
 #[derive(Clone)]
 pub struct Pccs {
     transport: Transport,
+    /// Where the vendor publishes the root's CRL, if that is another host.
+    certificates: Option<Transport>,
 }
 
 impl Pccs {
@@ -27,8 +39,13 @@ impl Pccs {
     /// # Errors
     /// [`CollateralError::UrlInvalid`]; https without `tls` is one.
     pub fn new(url: &str, tls: Option<Arc<ClientConfig>>) -> Result<Self, CollateralError> {
+        let transport = Transport::new(url, tls.clone())?;
+        let certificates = (transport.host() == INTEL_PCS_HOST)
+            .then(|| Transport::new(INTEL_CERTIFICATES, tls))
+            .transpose()?;
         Ok(Self {
-            transport: Transport::new(url, tls)?,
+            transport,
+            certificates,
         })
     }
 
@@ -38,35 +55,26 @@ impl Pccs {
         self.transport.base()
     }
 
-    /// The collateral of one platform: JSON in the layout of `stoa_attestation::Collateral`, nothing of it verified.
+    /// The collateral of one platform, nothing of it verified.
     ///
     /// # Errors
     /// [`CollateralError`] of the first request that fails.
-    pub async fn fetch(&self, platform: &UnverifiedPlatform) -> Result<Vec<u8>, CollateralError> {
-        let tee = match platform.kind {
-            Kind::SgxDcap => "sgx",
-            Kind::TdxDcap => "tdx",
-            other => return Err(CollateralError::KindUnknown { kind: other.name() }),
-        };
-        let fmspc = hex::encode(platform.fmspc);
-        let tcb_target = format!("/{tee}/certification/v4/tcb?fmspc={fmspc}");
-        let qe_target = format!("/{tee}/certification/v4/qe/identity");
-        let crl_target = format!(
-            "/sgx/certification/v4/pckcrl?ca={}&encoding=der",
-            platform.ca
-        );
-        let (tcb, qe, pck_crl, root_crl) = tokio::try_join!(
-            self.transport.get(&tcb_target),
-            self.transport.get(&qe_target),
-            self.transport.get(&crl_target),
-            self.transport.get("/sgx/certification/v4/rootcacrl"),
+    pub async fn fetch(&self, platform: &Platform) -> Result<Fetched, CollateralError> {
+        let tee = platform.tee()?;
+        let tcb = format!("tcb?fmspc={}", hex::encode(platform.fmspc));
+        let pck_crl = format!("pckcrl?ca={}&encoding=der", platform.ca);
+        let ((tcb, tcb_api), (qe, qe_api), (pck_crl, crl_api), root_crl) = tokio::try_join!(
+            self.get(tee, &tcb),
+            self.get(tee, "qe/identity"),
+            self.get("sgx", &pck_crl),
+            self.root_crl(),
         )?;
         let (tcb_info, tcb_info_signature) = signed::<TcbInfo>(&tcb)?;
         let (qe_identity, qe_identity_signature) = signed::<Identity>(&qe)?;
         let collateral = serde_json::json!({
             "pck_crl_issuer_chain": chain(&pck_crl, "SGX-PCK-CRL-Issuer-Chain")?,
-            "root_ca_crl": root_crl_hex(&root_crl)?,
-            "pck_crl": hex::encode(&pck_crl.body),
+            "root_ca_crl": crl_hex(&root_crl)?,
+            "pck_crl": crl_hex(&pck_crl)?,
             "tcb_info_issuer_chain": chain(&tcb, "TCB-Info-Issuer-Chain")?,
             "tcb_info": tcb_info,
             "tcb_info_signature": tcb_info_signature,
@@ -74,8 +82,51 @@ impl Pccs {
             "qe_identity": qe_identity,
             "qe_identity_signature": qe_identity_signature,
         });
-        Ok(collateral.to_string().into_bytes())
+        let api = tcb_api.min(qe_api).min(crl_api);
+        Ok(Fetched {
+            json: collateral.to_string().into_bytes(),
+            source: format!("{} (API v{api})", self.url()),
+        })
     }
+
+    /// `rest` under the newest version of the API that has it.
+    async fn get(&self, tee: &str, rest: &str) -> Result<(Answer, u8), CollateralError> {
+        let newest = self
+            .transport
+            .get(&format!("/{tee}/certification/v4/{rest}"))
+            .await;
+        match newest {
+            Err(not_found) if not_found.is_not_found() && tee == "sgx" => {
+                let older = self
+                    .transport
+                    .get(&format!("/{tee}/certification/v3/{rest}"))
+                    .await;
+                // What version 3 says of a platform that neither has is less than what version 4 said.
+                older.map(|answer| (answer, 3)).map_err(|_| not_found)
+            }
+            other => other.map(|answer| (answer, 4)),
+        }
+    }
+
+    async fn root_crl(&self) -> Result<Answer, CollateralError> {
+        let of_pccs = self.get("sgx", "rootcacrl").await;
+        match (of_pccs, &self.certificates) {
+            (Err(not_found), certificates) if not_found.is_not_found() => {
+                let of_pcs = certificates.as_ref().unwrap_or(&self.transport);
+                of_pcs.get(ROOT_CRL).await.map_err(|_| not_found)
+            }
+            (other, _) => other.map(|(answer, _)| answer),
+        }
+    }
+}
+
+/// Collateral as a source gave it: nothing of it is verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// JSON in the layout of `stoa_attestation::Collateral`.
+    pub json: Vec<u8>,
+    /// Who gave it, in words.
+    pub source: String,
 }
 
 #[derive(Deserialize)]
@@ -148,22 +199,24 @@ fn find(headers: &HeaderMap, name: &str) -> Option<String> {
     value.to_str().ok().map(str::to_owned)
 }
 
-/// PCCS answers hex of the DER; some versions answer the DER itself.
-fn root_crl_hex(answer: &Answer) -> Result<String, CollateralError> {
-    if answer.body.first() == Some(&0x30)
-        && answer.body.get(1).is_some_and(|length| *length >= 0x80)
-    {
+/// A CRL in hex. Services answer DER or hex of it, depending on the resource, their version and what was asked for.
+fn crl_hex(answer: &Answer) -> Result<String, CollateralError> {
+    // SEQUENCE with a length of more than 127 bytes: no hex digit is above 0x7F.
+    if answer.body.first() == Some(&0x30) && answer.body.get(1).is_some_and(|len| *len >= 0x80) {
         return Ok(hex::encode(&answer.body));
     }
     let malformed = |found: String| CollateralError::Malformed {
         url: answer.url.clone(),
         what: "the body",
         found,
-        wanted: "the root CA's CRL, in hex or DER",
+        wanted: "a CRL, in hex or DER",
     };
     let text = std::str::from_utf8(&answer.body)
         .map_err(|_| malformed("neither".to_owned()))?
         .trim();
+    if text.is_empty() {
+        return Err(malformed("empty".to_owned()));
+    }
     hex::decode(text).map_err(|error| malformed(format!("no hex ({error})")))?;
     Ok(text.to_owned())
 }

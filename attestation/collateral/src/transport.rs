@@ -1,11 +1,14 @@
 //! One GET over HTTP/1.1, plain or over TLS, with a limit on time, head and body.
+//!
+//! No redirect is followed: a service that points elsewhere is named, and whoever runs it writes the right URL. What a
+//! service asks for with Retry-After is kept: until then it is not asked again.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use http::header::HOST;
+use http::header::{HOST, LOCATION, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, Request, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -17,16 +20,20 @@ use tokio_rustls::TlsConnector;
 
 use crate::error::CollateralError;
 
-/// Longest wait for one answer.
-pub(crate) const REQUEST_TIME_MAX: Duration = Duration::from_secs(8);
-/// Largest body, in bytes.
-pub(crate) const BODY_BYTES_MAX: usize = 512 * 1024;
+/// Longest wait for one answer of a collateral service, connecting included.
+pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(8);
+/// Largest body of an answer, in bytes.
+pub const BODY_BYTES_MAX: usize = 512 * 1024;
 /// Largest head of an answer, in bytes: issuer chains travel in headers.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Longest pause that a service can ask for with Retry-After.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+/// Pause after 429 or 503 without a Retry-After that can be read.
+const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(10);
 /// How much of a refusal's body is quoted.
 const QUOTED_CHARS_MAX: usize = 200;
 
-/// Where a service is, and how it is spoken to.
+/// Where a service is, how it is spoken to, and until when it wants to be left alone.
 #[derive(Clone)]
 pub(crate) struct Transport {
     host: String,
@@ -34,6 +41,7 @@ pub(crate) struct Transport {
     prefix: String,
     tls: Option<Arc<ClientConfig>>,
     base: String,
+    paused_until: Arc<Mutex<Option<Instant>>>,
 }
 
 /// A good answer.
@@ -78,6 +86,7 @@ impl Transport {
             prefix,
             tls,
             base: base.trim_end_matches('/').to_owned(),
+            paused_until: Arc::default(),
         })
     }
 
@@ -85,16 +94,39 @@ impl Transport {
         &self.base
     }
 
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
     /// `target`: path and query behind the base.
     pub(crate) async fn get(&self, target: &str) -> Result<Answer, CollateralError> {
         let url = format!("{}{target}", self.base);
+        if let Some(left) = self.pause_left() {
+            return Err(CollateralError::Paused { url, left });
+        }
         let slow = CollateralError::TooSlow {
             url: url.clone(),
             limit: REQUEST_TIME_MAX,
         };
-        tokio::time::timeout(REQUEST_TIME_MAX, self.get_unlimited(target, url))
+        let answer = tokio::time::timeout(REQUEST_TIME_MAX, self.get_unlimited(target, url))
             .await
-            .map_err(|_| slow)?
+            .map_err(|_| slow)?;
+        if let Err(CollateralError::Busy { retry_after, .. }) = &answer {
+            *self.pause() = Some(Instant::now() + *retry_after);
+        }
+        answer
+    }
+
+    fn pause_left(&self) -> Option<Duration> {
+        let until = (*self.pause())?;
+        let left = until.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+
+    fn pause(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.paused_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn get_unlimited(&self, target: &str, url: String) -> Result<Answer, CollateralError> {
@@ -138,38 +170,152 @@ impl Transport {
             .handshake::<_, Empty<Bytes>>(TokioIo::new(stream))
             .await
             .map_err(|e| unreachable(e.to_string()))?;
-        let driver = tokio::spawn(connection);
+        // Ends with this call, also when the caller gives up: a slow peer holds no connection of ours.
+        let _driver = AbortOnDrop(tokio::spawn(connection));
         let request = Request::get(format!("{}{target}", self.prefix))
-            .header(HOST, format!("{}:{}", self.host, self.port))
+            .header(HOST, self.authority())
+            .header(USER_AGENT, concat!("stoa/", env!("CARGO_PKG_VERSION")))
             .body(Empty::new())
             .map_err(|e| unreachable(e.to_string()))?;
         let response = sender
             .send_request(request)
             .await
-            .map_err(|e| unreachable(e.to_string()))?;
+            .map_err(|e| unreachable(with_cause(&e)))?;
         let (head, body) = response.into_parts();
-        let body = Limited::new(body, BODY_BYTES_MAX)
-            .collect()
-            .await
-            .map_err(|e| unreachable(e.to_string()))?;
-        let body = body.to_bytes();
-        drop(sender);
-        driver.abort();
-        if head.status != StatusCode::OK {
-            let text = String::from_utf8_lossy(&body)
-                .chars()
-                .take(QUOTED_CHARS_MAX)
-                .collect();
-            return Err(CollateralError::Status {
-                url,
-                status: head.status.as_u16(),
-                text,
-            });
+        let body = Limited::new(body, BODY_BYTES_MAX).collect().await;
+        let body = match body {
+            Ok(body) => body.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => {
+                return Err(CollateralError::TooLarge {
+                    url,
+                    limit: BODY_BYTES_MAX,
+                });
+            }
+            Err(error) => return Err(unreachable(error.to_string())),
+        };
+        judge(url, head.status, head.headers, body)
+    }
+
+    fn authority(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
         }
-        Ok(Answer {
+    }
+}
+
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// An answer by its status: 200 and nothing else is one.
+fn judge(
+    url: String,
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Answer, CollateralError> {
+    if status == StatusCode::OK {
+        return Ok(Answer { url, headers, body });
+    }
+    let code = status.as_u16();
+    if status.is_redirection() {
+        let to = headers.get(LOCATION).map_or("nowhere", |value| {
+            value.to_str().unwrap_or("something unreadable")
+        });
+        return Err(CollateralError::Redirected {
             url,
-            headers: head.headers,
-            body,
-        })
+            status: code,
+            to: quoted(to),
+        });
+    }
+    if matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    ) {
+        return Err(CollateralError::Busy {
+            url,
+            status: code,
+            retry_after: retry_after(&headers),
+        });
+    }
+    Err(CollateralError::Status {
+        url,
+        status: code,
+        text: quoted(&String::from_utf8_lossy(&body)),
+    })
+}
+
+/// Seconds (RFC 9110, 10.2.3); a date there is taken for the default, as the host's clock is not the service's.
+fn retry_after(headers: &HeaderMap) -> Duration {
+    headers
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.trim().parse().ok())
+        .map_or(RETRY_AFTER_DEFAULT, Duration::from_secs)
+        .min(RETRY_AFTER_MAX)
+}
+
+fn quoted(text: &str) -> String {
+    text.chars().take(QUOTED_CHARS_MAX).collect()
+}
+
+fn with_cause(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_and_bounded() {
+        for (value, wanted) in [
+            ("7", 7),
+            (" 7 ", 7),
+            ("0", 0),
+            ("999999", 3600),
+            ("Wed, 21 Oct 2026 07:28:00 GMT", 10),
+            ("-1", 10),
+            ("", 10),
+        ] {
+            let headers: HeaderMap = [(RETRY_AFTER, value.parse().unwrap())]
+                .into_iter()
+                .collect();
+            assert_eq!(retry_after(&headers).as_secs(), wanted, "{value}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new()), RETRY_AFTER_DEFAULT);
+    }
+
+    #[test]
+    fn a_url_is_scheme_host_port_and_prefix() {
+        for (url, cause) in [
+            ("ftp://x", "its scheme is neither http nor https"),
+            ("http://x?y", "it has a query"),
+            ("/x", "it names no host"),
+            (
+                "https://x",
+                "https needs trusted roots, and none are configured",
+            ),
+        ] {
+            let error = Transport::new(url, None).err().unwrap();
+            assert!(error.to_string().ends_with(cause), "{url}: {error}");
+        }
+        let transport = Transport::new("http://[::1]:8081/a/b/", None).unwrap();
+        assert_eq!(transport.authority(), "[::1]:8081");
+        assert_eq!(
+            (transport.host(), transport.prefix.as_str()),
+            ("::1", "/a/b")
+        );
+        assert_eq!(transport.base(), "http://[::1]:8081/a/b");
     }
 }

@@ -11,7 +11,7 @@ use stoa_explain::Explain;
 
 use super::names::{FrameType, Purpose, Role};
 use crate::lp::LpFault;
-use crate::{Invalid, policy};
+use crate::{CollateralOlder, Invalid, policy};
 
 /// Why bytes are not a message of stoa-attest/1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -420,6 +420,9 @@ pub enum ChannelError {
     /// The evidence or its collateral is not genuine.
     #[error(transparent)]
     Evidence(Invalid),
+    /// The stapled collateral is older than what this side saw before.
+    #[error(transparent)]
+    CollateralOlder(CollateralOlder),
     /// The coordinator's evidence is genuine, but not what the reference wants.
     #[error(transparent)]
     Appraisal(policy::Refusal),
@@ -456,6 +459,7 @@ impl Explain for ChannelError {
             Self::FinishDiffers { .. } => "finish-differs",
             Self::TooSlow { .. } => "too-slow",
             Self::Evidence(invalid) => invalid.code(),
+            Self::CollateralOlder(older) => older.code(),
             Self::Appraisal(refusal) => refusal.code(),
             Self::AlgorithmMissing { .. } => "signature-algorithm-missing",
         }
@@ -465,6 +469,7 @@ impl Explain for ChannelError {
         let text = match self {
             Self::Malformed(malformed) => return malformed.remedy(),
             Self::Evidence(invalid) => return invalid.remedy(),
+            Self::CollateralOlder(older) => return older.remedy(),
             Self::Appraisal(refusal) => return refusal.remedy(),
             Self::AlgorithmMissing { .. } => return None,
             Self::FrameUnexpected { .. } | Self::PurposeDiffers { .. } => {

@@ -26,7 +26,7 @@ use super::secrets::TlsFacts;
 use super::session::{MarbleReport, Session, check_certifiable, expect};
 use super::state::{CoordinatorState, StateBytes};
 use crate::policy::{self, Reference};
-use crate::{Claims, Collateral, Evidence, Expected, Kind, Trust, Verified};
+use crate::{Claims, Collateral, Evidence, Expected, Floors, Kind, Trust, Verified};
 
 /// By what a marble judges a coordinator; all of it from measured configuration, code, or the marble's own memory.
 #[derive(Clone, Copy)]
@@ -39,6 +39,8 @@ pub struct CoordinatorCheck<'a> {
     pub trust: &'a Trust<'a>,
     /// Where the journal stood: from the leaf that is renewed, or a memory.
     pub seen: Option<Seen>,
+    /// How new the vendor's collateral was when it was seen last, if it is remembered; what is stapled must not be older.
+    pub floors: Option<&'a Floors>,
 }
 
 /// The beginning of a Join.
@@ -141,7 +143,8 @@ impl AwaitCoordinator {
     /// # Errors
     /// `state-not-accepting`, `clock-differs`, `session-key-stale`, `binding-differs` (TLS leaf, report data or
     /// session signature), `mesh-differs`, the verifier's own, `measurement-differs`, `tcb-not-accepted`,
-    /// `platform-not-listed`, `security-digest-differs`, `history-went-back`, `frame-malformed`, `too-large`.
+    /// `platform-not-listed`, `security-digest-differs`, `history-went-back`, `collateral-went-back`, `frame-malformed`,
+    /// `too-large`.
     pub fn receive(
         mut self,
         frame_3: &Frame,
@@ -167,13 +170,17 @@ impl AwaitCoordinator {
             &state.security_digest,
             session.quoted_at,
         );
-        let claims = Evidence::parse(session.kind, &session.evidence)
+        let (claims, floors) = Evidence::parse(session.kind, &session.evidence)
             .and_then(|evidence| {
                 let expected = Expected::bound(report_data)?;
                 let collateral = Collateral::parse(&collateral)?.verify(check.trust)?;
-                evidence.verify(&expected, check.trust, &collateral, now)
+                let claims = evidence.verify(&expected, check.trust, &collateral, now)?;
+                Ok((claims, Floors::of(&collateral)))
             })
             .map_err(ChannelError::Evidence)?;
+        if let Some(seen) = check.floors {
+            seen.check(&floors).map_err(ChannelError::CollateralOlder)?;
+        }
         policy::appraise(
             &claims,
             &check.reference.identities,
@@ -206,6 +213,7 @@ impl AwaitCoordinator {
                 state,
                 claims,
                 quoted_at: session.quoted_at,
+                floors,
             },
             new_key: None,
         })
@@ -230,6 +238,8 @@ pub struct AcceptedCoordinator {
     pub claims: Verified<Claims>,
     /// When its session key was quoted, Unix seconds.
     pub quoted_at: u64,
+    /// How new its stapled collateral is; what to remember.
+    pub floors: Floors,
 }
 
 /// The coordinator is verified; the marble's own evidence is due.

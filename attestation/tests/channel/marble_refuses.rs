@@ -548,3 +548,20 @@ fn with_marbles(
     };
     change(root, issuing, manifest_sha256, transition_head, owner);
 }
+
+/// What is stapled is validly signed and within its dates in each case; only the memory tells.
+#[test]
+fn stapled_collateral_older_than_what_was_seen_is_refused_by_a_marble_that_remembers() {
+    let mut world = World::new();
+    for (seen_at, wanted) in [
+        (0, "accepted"),
+        (-24 * 3600, "accepted"),
+        (3600, "collateral-went-back"),
+    ] {
+        world.floors = Some(world.floors_at(seen_at));
+        assert_eq!(code(&world.until_accepted()), wanted, "seen at {seen_at}");
+    }
+    world.floors = None;
+    let (attesting, _) = world.until_accepted().unwrap();
+    assert_eq!(attesting.accepted().floors, world.floors_at(0));
+}

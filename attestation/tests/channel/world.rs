@@ -11,8 +11,8 @@ use stoa_attestation::channel::{
     Switches, TlsFacts, VerifiedMarble, Witness, key_id, session_report_data,
 };
 use stoa_attestation::{
-    Anchor, Collateral, Invalid, Kind, NoMemo, Reference, ReferenceValue, SgxReference, Trust,
-    Verified,
+    Anchor, Collateral, Floors, Invalid, Kind, NoMemo, Reference, ReferenceValue, SgxReference,
+    Trust, Verified,
 };
 use stoa_synthetic::{Knobs, Platform, SgxIdentity, TdIdentity, Tee};
 
@@ -115,6 +115,7 @@ pub(crate) struct World {
     pub(crate) marble_now: u64,
     pub(crate) pin: Option<[u8; 32]>,
     pub(crate) seen: Option<Seen>,
+    pub(crate) floors: Option<Floors>,
     /// Changed before the coordinator quotes and signs.
     pub(crate) state: fn(&mut StateBytes),
 }
@@ -163,6 +164,7 @@ impl World {
             marble_now: NOW,
             pin: None,
             seen: None,
+            floors: None,
             state: |_| {},
         }
     }
@@ -259,6 +261,15 @@ impl World {
             .collateral_json(Tee::Sgx, unix(NOW))
     }
 
+    /// How new the coordinator's collateral is that was published `secs` from now.
+    pub(crate) fn floors_at(&self, secs: i64) -> Floors {
+        let when = unix(NOW.saturating_add_signed(secs));
+        let collateral = Collateral::parse(&self.platform.collateral_json(Tee::Sgx, when))
+            .and_then(|parsed| parsed.verify(&self.trust()))
+            .unwrap();
+        Floors::of(&collateral)
+    }
+
     pub(crate) fn marbles_collateral(&self) -> Verified<Collateral> {
         Collateral::parse(&self.platform.collateral_json(Tee::Tdx, unix(NOW)))
             .unwrap()
@@ -333,6 +344,7 @@ impl World {
             pin,
             trust: &trust,
             seen: self.seen,
+            floors: self.floors.as_ref(),
         };
         marble.receive(frame_3, &check, unix(self.marble_now))
     }

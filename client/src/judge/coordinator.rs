@@ -10,8 +10,8 @@ use stoa_attestation::channel::{
 };
 use stoa_attestation::policy::{Advisories, Minimum, Refusal, Tolerance, appraise};
 use stoa_attestation::{
-    Anchor, Body, Claims, Collateral, Evidence, Expected, Invalid, ReferenceValue, SgxReference,
-    TcbPolicy, TdxReference, Utc, Verified,
+    Anchor, Body, Claims, Collateral, Evidence, Expected, Floors, Invalid, ReferenceValue,
+    SgxReference, TcbPolicy, TdxReference, Utc, Verified,
 };
 
 use super::{Question, good, no, not_checked, outcome, same, utc};
@@ -19,11 +19,12 @@ use crate::broken::Broken;
 use crate::report::{Check, Row};
 use crate::statement::Statement;
 
-/// Evidence and binding at once: the verifier takes what must be bound as an argument.
+/// Evidence and binding at once: the verifier takes what must be bound as an argument. With it comes how new the stapled
+/// collateral is.
 pub(super) fn verify_evidence(
     statement: &Statement,
     question: &Question<'_>,
-) -> Result<Verified<Claims>, Invalid> {
+) -> Result<(Verified<Claims>, Floors), Invalid> {
     let wanted = session_report_data(
         statement.kind,
         &statement.session_key,
@@ -33,12 +34,13 @@ pub(super) fn verify_evidence(
     );
     let evidence = Evidence::parse(statement.kind, &statement.evidence)?;
     let collateral = Collateral::parse(&statement.collateral)?.verify(question.trust)?;
-    evidence.verify(
+    let claims = evidence.verify(
         &Expected::bound(wanted)?,
         question.trust,
         &collateral,
         question.now,
-    )
+    )?;
+    Ok((claims, Floors::of(&collateral)))
 }
 
 pub(super) fn hardware(

@@ -1,6 +1,7 @@
 //! What it coordinates: the rows about state, connection, root CA, manifest, history, marbles and memory.
 
 use sha2::{Digest, Sha256};
+use stoa_attestation::Floors;
 use stoa_attestation::channel::{CoordinatorState, check_seen, check_tls_leaf, history_head};
 
 use super::{Connection, Memory, Question, good, no, not_checked, outcome, same, utc};
@@ -177,17 +178,21 @@ pub(super) fn marbles(statement: &Statement) -> Row {
     )
 }
 
-pub(super) fn memory(statement: &Statement, question: &Question<'_>) -> Row {
+/// `floors`: how new the collateral of genuine evidence is.
+pub(super) fn memory(statement: &Statement, floors: &Floors, question: &Question<'_>) -> Row {
     match question.memory {
         Memory::Seen(seen) => {
             let facts = format!(
                 "last seen at {}, now at {}",
                 seen.sequence, statement.state.sequence
             );
+            if let Err(older) = seen.collateral.check(floors) {
+                return no(Check::Memory, &facts, &older);
+            }
             outcome(
                 Check::Memory,
                 facts,
-                check_seen(seen, &statement.state),
+                check_seen(&seen.position(), &statement.state),
                 "not behind",
             )
         }

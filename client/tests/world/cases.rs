@@ -419,6 +419,14 @@ pub const CASES: &[Case] = &[
         "memory: mesh-differs",
     ),
     (
+        "collateral of before what was seen",
+        |w| {
+            w.seen = Some(seen(w, 41));
+            w.collateral_seen = w.floors_at(w.now + 3600);
+        },
+        "memory: collateral-went-back",
+    ),
+    (
         "recovery, where a mesh was seen",
         |w| {
             w.seen = Some(seen(w, 41));

@@ -21,8 +21,12 @@ use stoa_attestation::channel::{
     CoordinatorState, Seen, StateBytes, Switches, Transition, Witness, history_head, key_id,
     session_report_data, statement_signature_input,
 };
-use stoa_attestation::{Anchor, Kind, NoMemo, Reference, ReferenceValue, SgxReference, Trust};
-use stoa_client::{Check, Connection, Memory, Outcome, Question, Report, Statement, judge};
+use stoa_attestation::{
+    Anchor, Collateral, Floors, Kind, NoMemo, Reference, ReferenceValue, SgxReference, Trust,
+};
+use stoa_client::{
+    Check, Connection, Memory, Outcome, Question, Report, SeenMesh, Statement, judge,
+};
 use stoa_proto::wire;
 use stoa_synthetic::{Knobs, Platform, SgxIdentity, Tee};
 
@@ -161,6 +165,8 @@ pub struct World {
     pub reference: Reference,
     pub wanted_manifest: Option<Vec<u8>>,
     pub seen: Option<Seen>,
+    /// How new the collateral was when the mesh was seen; with `seen` only.
+    pub collateral_seen: Floors,
     pub anchors: Vec<Anchor>,
     pub now: u64,
 }
@@ -247,9 +253,22 @@ impl World {
             },
             wanted_manifest: Some(MANIFEST.to_vec()),
             seen: None,
+            collateral_seen: Floors::none(),
             anchors,
             now: now + 1,
         }
+    }
+
+    /// How new the collateral is that the vendor publishes at `secs`.
+    pub fn floors_at(&self, secs: u64) -> Floors {
+        let trust = Trust {
+            anchors: &self.anchors,
+            algorithms: webpki::ALL_VERIFICATION_ALGS,
+            seen: &NoMemo,
+        };
+        let json = self.platform.collateral_json(Tee::Sgx, at(secs));
+        let parsed = Collateral::parse(&json).unwrap();
+        Floors::of(&parsed.verify(&trust).unwrap())
     }
 
     /// State 2: founded, and nothing in force.
@@ -363,6 +382,14 @@ impl World {
             algorithms: webpki::ALL_VERIFICATION_ALGS,
             seen: &NoMemo,
         };
+        let seen = self.seen.map(|seen| SeenMesh {
+            root: seen.root,
+            sequence: seen.sequence,
+            head: seen.head,
+            time: self.now,
+            address: None,
+            collateral: self.collateral_seen.clone(),
+        });
         judge(
             statement,
             &Question {
@@ -374,7 +401,7 @@ impl World {
                 },
                 reference: &self.reference,
                 manifest: self.wanted_manifest.as_deref(),
-                memory: self.seen.as_ref().map_or(Memory::Nothing, Memory::Seen),
+                memory: seen.as_ref().map_or(Memory::Nothing, Memory::Seen),
                 trust: &trust,
                 now: at(self.now),
             },

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use rand_core::CryptoRng;
 use rustls_pki_types::UnixTime;
+use stoa_attestation::Floors;
 use stoa_manifest::Manifest;
 use zeroize::Zeroizing;
 
@@ -43,6 +44,8 @@ pub enum Command {
     Rotate(Rotate),
     /// Activate a marble, or renew its leaf.
     Activate(Draft),
+    /// Remember how new verified collateral is; nothing happens if none of it is newer than what was seen.
+    SeeCollateral(Floors),
 }
 
 /// A mesh about to be founded: its root CA and derivation secret.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use stoa_attestation::Floors;
 use stoa_manifest::Manifest;
 
 use crate::ca::Certified;
@@ -29,6 +30,8 @@ pub enum Event {
     Rotated(Arc<Rotated>),
     /// A marble was activated, or its leaf renewed.
     Admitted(Arc<Admitted>),
+    /// Newer collateral was seen than ever before.
+    CollateralSeen(Arc<CollateralSeen>),
 }
 
 impl Event {
@@ -41,6 +44,7 @@ impl Event {
             Self::ManifestSet(event) => event.time,
             Self::Rotated(event) => event.time,
             Self::Admitted(event) => event.time,
+            Self::CollateralSeen(event) => event.time,
         }
     }
 }
@@ -102,6 +106,15 @@ pub struct Rotated {
     pub time: u64,
     /// The new issuing CA.
     pub issuing: Certified,
+}
+
+/// Newer collateral was seen than ever before: none that is older counts from now on, and time is not before its dates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollateralSeen {
+    /// When, Unix time; not before the newest date that the vendor signed in it.
+    pub time: u64,
+    /// What was seen; only what is newer than the floors before changes them.
+    pub floors: Floors,
 }
 
 /// A marble was activated, or its leaf renewed: every identity that it was given.

@@ -9,10 +9,14 @@ use std::sync::Arc;
 
 use rand_core::CryptoRng;
 use rustls_pki_types::UnixTime;
+use stoa_attestation::Floors;
 use zeroize::Zeroizing;
 
 use crate::command::{Command, CoordinatorLeaf, Found, Rotate, SetManifest};
-use crate::event::{Admittance, Admitted, Event, Founded, ManifestSet, Rotated, Started};
+use crate::event::{
+    Admittance, Admitted, CollateralSeen, Event, Founded, ManifestSet, Rotated, Started,
+};
+use crate::floor::in_time;
 use crate::provision::{Draft, DraftEntry};
 use crate::refusal::Refusal;
 use crate::state::{InstanceName, Living, Policy, RETRY_WINDOW_SECS, State};
@@ -77,15 +81,22 @@ impl Machine {
     /// # Errors
     /// [`Refusal`] names the rule.
     pub fn decide(&self, command: &Command, env: &mut Env<'_>) -> Result<Vec<Event>, Refusal> {
-        let now = env.now.as_secs().max(self.state.floor);
+        let floor = self.state.floor;
+        // A start must be possible under a wrong clock: else nobody could ask what is wrong.
+        let floored = env.now.as_secs().max(floor);
         let event = match command {
-            Command::Found(found) => self.decide_found(found, now)?,
-            Command::Start(leaf) => self.decide_start(leaf, now)?,
-            Command::SetManifest(set) => self.decide_manifest(set, now)?,
-            Command::Rotate(rotate) => self.decide_rotate(rotate, now)?,
+            Command::Found(found) => self.decide_found(found, floored)?,
+            Command::Start(leaf) => self.decide_start(leaf, floored)?,
+            Command::SetManifest(set) => self.decide_manifest(set, in_time(env.now, floor)?)?,
+            Command::Rotate(rotate) => self.decide_rotate(rotate, in_time(env.now, floor)?)?,
             Command::Activate(draft) => {
-                self.decide_draft(draft, now.max(draft.newest_issue_date))?
+                let now = in_time(env.now, floor.max(draft.newest_issue_date))?;
+                self.decide_draft(draft, now)?
             }
+            Command::SeeCollateral(seen) => match self.decide_collateral(seen, floored) {
+                Some(event) => event,
+                None => return Ok(Vec::new()),
+            },
         };
         Ok(vec![event])
     }
@@ -97,6 +108,17 @@ impl Machine {
 
     pub(crate) fn state(&self) -> &State {
         &self.state
+    }
+
+    fn decide_collateral(&self, seen: &Floors, now: u64) -> Option<Event> {
+        let raised = Floors::clone(&self.state.collateral).raise(seen);
+        raised.then(|| {
+            Event::CollateralSeen(Arc::new(CollateralSeen {
+                // It was signed, so it is not the future, whatever the clock says.
+                time: now.max(seen.newest_issue().unwrap_or(0)),
+                floors: seen.clone(),
+            }))
+        })
     }
 
     fn decide_found(&self, found: &Found, now: u64) -> Result<Event, Refusal> {

@@ -31,6 +31,18 @@ pub enum Refusal {
         /// Lower-case hex of its SHA-256.
         sha256: String,
     },
+    /// The clock is behind what is known to be past.
+    #[error(
+        "the clock says {now} (Unix time), but {floor} is past already; at most {limit} s behind is borne"
+    )]
+    ClockBehind {
+        /// The clock's time.
+        now: u64,
+        /// The time floor: the newest of the journal's last record and the vendors' newest signed dates.
+        floor: u64,
+        /// Seconds.
+        limit: u64,
+    },
     /// The history holds its most.
     #[error("the history holds {entries} manifests, which is its most")]
     HistoryFull {
@@ -173,6 +185,7 @@ impl Explain for Refusal {
             Self::AlreadyFounded { .. } => "already-founded",
             Self::NotFounded => "not-founded",
             Self::ManifestAlreadySet { .. } => "manifest-already-set",
+            Self::ClockBehind { .. } => "clock-behind",
             Self::HistoryFull { .. } => "history-full",
             Self::StateNotAccepting { .. } => "state-not-accepting",
             Self::MarbleUnknown { .. } => "marble-unknown",
@@ -200,6 +213,7 @@ impl Explain for Refusal {
             Self::ManifestAlreadySet { sha256, .. } => {
                 Some(format!("compare {sha256} with your manifest's digest; a manifest is set once, by whoever comes first"))
             }
+            Self::ClockBehind { .. } => Some("set the clock of the coordinator's machine right, then try again".to_owned()),
             Self::HistoryFull { .. } => Some("found a new mesh".to_owned()),
             Self::StateNotAccepting { .. } => Some("set a manifest first: `stoa manifest set`".to_owned()),
             Self::MarbleUnknown { marble, .. } => {

@@ -48,6 +48,8 @@ pub enum Outcome {
     },
     /// The issuing CA was replaced.
     Rotated,
+    /// What collateral was seen is remembered.
+    CollateralSeen,
     /// A marble was admitted.
     Granted(Grant),
 }
@@ -186,6 +188,7 @@ impl Sequencer {
                 marbles: set.manifest.marbles().keys().cloned().collect(),
             },
             Command::Rotate(_) => Outcome::Rotated,
+            Command::SeeCollateral(_) => Outcome::CollateralSeen,
             Command::Activate(draft) => Outcome::Granted(Grant(draft.provision)),
         }
     }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use stoa_attestation::Floors;
 use stoa_attestation::channel::{Transition, transition_head};
 use stoa_manifest::Manifest;
 
@@ -36,6 +37,8 @@ pub(crate) struct State {
     /// How many activations were counted, by marble.
     pub(crate) activated: BTreeMap<String, u64>,
     pub(crate) instances: BTreeMap<InstanceName, Living>,
+    /// How new each of the vendor's objects was when it was seen newest.
+    pub(crate) collateral: Arc<Floors>,
     /// When each instance may be forgotten; follows from `instances`.
     pub(crate) ends: BTreeSet<(u64, InstanceName)>,
 }
@@ -144,6 +147,9 @@ impl State {
             Event::Rotated(rotated) => self.issuing = Some(Arc::new(rotated.issuing.clone())),
             Event::ManifestSet(set) => self.apply_manifest(set),
             Event::Admitted(admitted) => self.apply_admitted(admitted),
+            Event::CollateralSeen(seen) => {
+                Arc::make_mut(&mut self.collateral).raise(&seen.floors);
+            }
         }
     }
 

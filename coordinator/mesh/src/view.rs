@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustls_pki_types::UnixTime;
+use stoa_attestation::Floors;
 use stoa_attestation::channel::{CoordinatorState, Transition};
 use stoa_manifest::Manifest;
 
@@ -18,6 +19,7 @@ use crate::board::Board;
 use crate::ca::Certified;
 use crate::certificate::Certificate;
 use crate::event::Founded;
+use crate::floor::in_time;
 use crate::identity::trust_domain;
 use crate::refusal::Refusal;
 use crate::secret::DerivationSecret;
@@ -39,6 +41,7 @@ pub struct View {
     issuing: Option<Arc<Certified>>,
     policy: Option<Arc<Policy>>,
     history: Arc<[Transition]>,
+    collateral: Arc<Floors>,
     board: Arc<Board>,
     refusals: Arc<Mutex<VecDeque<Refused>>>,
 }
@@ -77,6 +80,7 @@ impl View {
             issuing: None,
             policy: None,
             history: Arc::default(),
+            collateral: Arc::default(),
             board: Arc::new(Board::of(state)),
             refusals: Arc::default(),
         }
@@ -92,6 +96,7 @@ impl View {
             issuing: state.issuing.clone(),
             policy: state.policy.clone(),
             history: Arc::clone(&state.history),
+            collateral: Arc::clone(&state.collateral),
             board: Arc::clone(&self.board),
             refusals: Arc::clone(&self.refusals),
         }
@@ -257,6 +262,21 @@ impl View {
         UnixTime::since_unix_epoch(Duration::from_secs(self.floor))
     }
 
+    /// The time to work at: `now`, or the time floor if the clock is a little behind it.
+    ///
+    /// # Errors
+    /// [`Refusal::ClockBehind`] if it is behind by more than [`crate::CLOCK_BEHIND_SECS_MAX`].
+    pub fn in_time(&self, now: UnixTime) -> Result<UnixTime, Refusal> {
+        let secs = in_time(now, self.floor)?;
+        Ok(UnixTime::since_unix_epoch(Duration::from_secs(secs)))
+    }
+
+    /// How new each of the vendor's objects was when it was seen newest.
+    #[must_use]
+    pub fn collateral_floors(&self) -> &Arc<Floors> {
+        &self.collateral
+    }
+
     /// `now` in Unix time, or the time floor if the clock is behind it.
     pub(crate) fn not_before_floor(&self, now: UnixTime) -> u64 {
         now.as_secs().max(self.floor)
@@ -327,6 +347,7 @@ impl PartialEq for View {
             && self.issuing == other.issuing
             && self.policy == other.policy
             && self.history == other.history
+            && self.collateral == other.collateral
             && at(self) == at(other)
     }
 }

@@ -3,12 +3,13 @@
 
 mod support;
 
-use stoa_attestation::{Claims, Verified};
+use stoa_attestation::{Claims, Floors, Mark, Verified};
 use stoa_explain::Explain as _;
 use stoa_mesh::event::{Admittance, Event};
 use stoa_mesh::state::RETRY_WINDOW_SECS;
 use stoa_mesh::{
-    Applicant, Command, Entry, Found, Machine, Outcome, Refusal, Rotate, admit, check_root_key,
+    Applicant, CLOCK_BEHIND_SECS_MAX, Command, Entry, Found, Machine, Outcome, Refusal, Rotate,
+    admit, check_root_key,
 };
 use stoa_synthetic::Knobs;
 use support::{MANIFEST, Mesh, POSITION, START, at, claims_of, code, enclave, p256_key, provision};
@@ -157,7 +158,8 @@ fn a_proposed_name_that_lives_under_another_key_is_refused_until_its_leaf_ended(
     assert_eq!(second.instance, name);
     assert_eq!(mesh.status("signer", first.not_after + 1), (1, 2));
     // The same bytes under another marble are another instance.
-    provision(mesh.activate("verifier", 3, Some(name), START + 2));
+    let later = first.not_after + 2;
+    provision(mesh.activate("verifier", 3, Some(name), later));
 }
 
 #[test]
@@ -356,7 +358,7 @@ fn time_never_runs_behind_the_newest_event_or_the_newest_signed_date() {
     let mut mesh = Mesh::with_manifest(1, MANIFEST);
     mesh.activate("verifier", 1, None, START + 1000).unwrap();
     assert_eq!(mesh.view().time_floor(), at(START + 1000));
-    // The clock went back an hour; evidence is fresh as of then.
+    // The clock went back a little; evidence is fresh as of then.
     let claims = claims_of("verifier", START + 1000);
     let spki = p256_key(1, 2).spki;
     let applicant = Applicant {
@@ -364,10 +366,11 @@ fn time_never_runs_behind_the_newest_event_or_the_newest_signed_date() {
         spki: &spki,
         position: POSITION,
     };
+    let little = START + 1000 - CLOCK_BEHIND_SECS_MAX;
     let draft = mesh
-        .draft_with("verifier", &claims, &applicant, START - 3600)
+        .draft_with("verifier", &claims, &applicant, little)
         .unwrap();
-    let provision = provision(mesh.run(Command::Activate(draft), START - 3600));
+    let provision = provision(mesh.run(Command::Activate(draft), little));
     assert_eq!(provision.not_after, START + 1000 + DAY);
     assert_eq!(mesh.view().time_floor(), at(START + 1000));
     let times: Vec<_> = support::events(&mesh.journal)
@@ -375,19 +378,112 @@ fn time_never_runs_behind_the_newest_event_or_the_newest_signed_date() {
         .map(Event::time)
         .collect();
     assert!(times.is_sorted());
-    // A signed date in the collateral is later than the clock and the floor.
+    // A signed date in the collateral is a little later than the clock and the floor.
     let issued = START + 5 * DAY;
-    let claims = claims_of("verifier", issued + 3600);
+    let claims = claims_of("verifier", issued);
     let spki = p256_key(1, 3).spki;
     let applicant = Applicant {
         spki: &spki,
         ..applicant
     };
     let draft = mesh
-        .draft_with("verifier", &claims, &applicant, START)
+        .draft_with("verifier", &claims, &applicant, issued - 60)
         .unwrap();
-    mesh.run(Command::Activate(draft), START).unwrap();
+    mesh.run(Command::Activate(draft), issued - 60).unwrap();
     assert!(mesh.view().time_floor() >= at(issued));
+}
+
+#[test]
+fn under_a_clock_that_went_back_a_year_nothing_is_issued_and_a_start_is_possible() {
+    const YEAR: u64 = 365 * DAY;
+    let mut mesh = Mesh::with_manifest(1, MANIFEST);
+    let past = START - YEAR;
+    let spki = p256_key(1, 2).spki;
+    let applicant = Applicant {
+        entry: Entry::Activate { proposal: None },
+        spki: &spki,
+        position: POSITION,
+    };
+    // Drafted in time, decided under the clock that went back.
+    let draft = mesh.draft("signer", &applicant, START + 1).unwrap();
+    let before = mesh.journal.len();
+    let refused = mesh.run(Command::Activate(draft), past);
+    assert_eq!(code(refused), "clock-behind");
+    let rotate = Rotate::prepare(&mesh.view(), &*mesh.keys, at(past), &mut mesh.rng).unwrap();
+    assert_eq!(
+        code(mesh.run(Command::Rotate(rotate), past)),
+        "clock-behind"
+    );
+    assert_eq!(mesh.journal.len(), before, "nothing was issued");
+    assert!(mesh.view().in_time(at(past)).is_err());
+    let just = START - CLOCK_BEHIND_SECS_MAX;
+    assert_eq!(mesh.view().in_time(at(just)).unwrap(), at(START));
+    assert!(mesh.view().in_time(at(just - 1)).is_err());
+    mesh.start(past).unwrap();
+    assert_eq!(mesh.view().time_floor(), at(START));
+    // Under the right clock it goes on.
+    mesh.activate("signer", 2, None, START + 2).unwrap();
+}
+
+#[test]
+fn a_date_that_a_vendor_signed_later_than_the_clock_is_a_floor_and_is_durable() {
+    let mut mesh = Mesh::with_manifest(1, MANIFEST);
+    let floors = |number: u8, issued: u64| {
+        let mark = Mark {
+            number: vec![number],
+            issued,
+        };
+        Floors::kept([("0123456789abcdef/root-crl".to_owned(), mark)])
+    };
+    // The clock has been ten days slow since the mesh was founded; today's CRL tells.
+    let issued = START + 10 * DAY;
+    mesh.run(Command::SeeCollateral(floors(2, issued)), START + 60)
+        .unwrap();
+    assert_eq!(mesh.view().time_floor(), at(issued));
+    assert_eq!(
+        code(mesh.activate("signer", 1, None, START + 60)),
+        "clock-behind"
+    );
+    let records = mesh.journal.len();
+    // What is not newer leaves no record, older least of all.
+    for (number, date) in [(2, issued), (2, issued - 1), (1, issued + 5)] {
+        mesh.run(Command::SeeCollateral(floors(number, date)), issued)
+            .unwrap();
+    }
+    assert_eq!(mesh.journal.len(), records);
+    let again = Machine::replay(&mesh.journal).unwrap();
+    assert_eq!(
+        again.view().collateral_floors().as_ref(),
+        &floors(2, issued)
+    );
+    let compacted = Machine::replay([again.snapshot()]).unwrap();
+    assert_eq!(compacted, again);
+    assert_eq!(compacted.view().time_floor(), at(issued));
+}
+
+#[test]
+fn under_a_clock_that_runs_ahead_leaves_end_with_the_collateral() {
+    let mut mesh = Mesh::with_manifest(1, MANIFEST);
+    let claims = claims_of("verifier", START);
+    let end = START + 30 * DAY;
+    assert_eq!(claims.dates.collateral_until(), at(end));
+    let mut activate = |key: u64, now: u64| {
+        let spki = p256_key(1, key).spki;
+        let applicant = Applicant {
+            entry: Entry::Activate { proposal: None },
+            spki: &spki,
+            position: POSITION,
+        };
+        let draft = mesh.draft_with("verifier", &claims, &applicant, now)?;
+        mesh.run(Command::Activate(draft), now)
+    };
+    // The manifest's day, then what is left, then nothing.
+    assert_eq!(provision(activate(1, START)).not_after, START + DAY);
+    for left in [DAY - 1, 3600] {
+        assert_eq!(provision(activate(left, end - left)).not_after, end);
+    }
+    assert_eq!(code(activate(4, end + 1)), "collateral-expired");
+    assert_eq!(code(activate(5, end + 365 * DAY)), "collateral-expired");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The stored form: golden files that every later version must read, and what is refused by name.
 //!
-//! `tests/stored/*.hex` hold one record of each kind as version 1 writes them, from seed 1. They are made once
+//! `tests/stored/*.hex` hold one record of each kind as version 1 writes them, from seed 1 (`snapshot-2`: with floors of collateral). They are made once
 //! (`STOA_GOLDEN=write cargo test -p stoa-mesh --test stored`) and never again: another layout is another tag.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -8,6 +8,7 @@ mod support;
 
 use std::path::PathBuf;
 
+use stoa_attestation::{Floors, Mark};
 use stoa_explain::Explain as _;
 use stoa_mesh::{Command, Damaged, Machine, Rotate, stored};
 use support::{MANIFEST, Mesh, START, at, provision};
@@ -29,6 +30,13 @@ fn records() -> (Mesh, Vec<(&'static str, Vec<u8>)>) {
     provision(mesh.renew("signer", &given.chain[0], 2, START + 5));
     let rotate = Rotate::prepare(&mesh.view(), &*mesh.keys, at(START + 6), &mut mesh.rng).unwrap();
     mesh.run(Command::Rotate(rotate), START + 6).unwrap();
+    let snapshot = mesh.sequencer.machine().snapshot().to_vec();
+    let mark = Mark {
+        number: vec![0x15],
+        issued: START + 7,
+    };
+    let floors = Floors::kept([("0123456789abcdef/root-crl".to_owned(), mark)]);
+    mesh.run(Command::SeeCollateral(floors), START + 7).unwrap();
     let names = [
         "founded",
         "started",
@@ -37,9 +45,11 @@ fn records() -> (Mesh, Vec<(&'static str, Vec<u8>)>) {
         "retried",
         "renewed",
         "rotated",
+        "collateral-seen",
     ];
     let mut records: Vec<_> = names.into_iter().zip(mesh.journal.clone()).collect();
-    records.push(("snapshot", mesh.sequencer.machine().snapshot().to_vec()));
+    records.push(("snapshot", snapshot));
+    records.push(("snapshot-2", mesh.sequencer.machine().snapshot().to_vec()));
     (mesh, records)
 }
 
@@ -68,10 +78,13 @@ fn each_kind_of_record_is_written_and_read_as_in_its_golden_file() {
         kept.push(hex::decode(text.replace('\n', "")).unwrap());
     }
     let snapshot = kept.pop().unwrap();
+    let without_floors = Machine::replay([kept.pop().unwrap()]).unwrap();
+    let until_then = Machine::replay(&kept[..kept.len() - 1]).unwrap();
+    assert_eq!(without_floors, until_then);
     let machine = Machine::replay(&kept).unwrap();
     assert_eq!(&machine, mesh.sequencer.machine());
     assert_eq!(machine, Machine::replay([snapshot]).unwrap());
-    assert_eq!(machine.view().marbles(at(START + 7))[0].activated, 1);
+    assert_eq!(machine.view().marbles(at(START + 8))[0].activated, 1);
 }
 
 #[test]
@@ -150,7 +163,11 @@ fn events_of_a_record_can_be_read_for_the_audit() {
     let (_, records) = records();
     for (name, bytes) in &records {
         let events = stored::events(bytes).unwrap();
-        assert_eq!(events.len(), usize::from(*name != "snapshot"), "{name}");
+        assert_eq!(
+            events.len(),
+            usize::from(!name.starts_with("snapshot")),
+            "{name}"
+        );
         if let Some(event) = events.first() {
             assert_eq!(stored::encode(&events).as_slice(), bytes);
             assert!(event.time() >= START);

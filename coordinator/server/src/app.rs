@@ -1,8 +1,11 @@
 //! What every handler can reach: the newest state, the writer, own evidence, endorsements, limits.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use rustls::pki_types::UnixTime;
 use stoa_attestation::channel::{CoordinatorState, StateBytes, Witness};
+use stoa_mesh::Refusal;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
@@ -44,6 +47,21 @@ pub struct App {
 }
 
 impl App {
+    /// The time to work at: the clock's, or the time floor if the clock is a little behind it. The floor is the newest of
+    /// the journal's last record and the dates that vendors signed in collateral that was seen.
+    ///
+    /// # Errors
+    /// [`Refusal::ClockBehind`]: nothing may be verified, issued or renewed now.
+    pub fn now(&self) -> Result<UnixTime, Refusal> {
+        let journal = match &self.window.look().state {
+            State::Open(view) => view.time_floor().as_secs(),
+            State::Recovery { .. } => 0,
+        };
+        let floor = journal.max(self.endorsements.newest_issue());
+        let secs = stoa_mesh::in_time(self.clock.now(), floor)?;
+        Ok(UnixTime::since_unix_epoch(Duration::from_secs(secs)))
+    }
+
     /// The state bytes (docs/protocol/attest-1.md, section 5) for a connection whose leaf has `tls_leaf` as key id.
     ///
     /// # Errors

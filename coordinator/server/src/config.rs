@@ -53,9 +53,20 @@ pub struct Config {
     #[arg(long, env = "STOA_TEE", value_name = "TEE")]
     pub tee: String,
 
-    /// Where collateral of Intel platforms comes from: base URL of a PCCS or of the PCS.
+    /// Where collateral comes from, separated by commas, in the order in which they are asked: `http://..` or `https://..`
+    /// is a PCCS or the PCS, `bundle:FILE` an offline bundle (docs/reference/collateral.md).
+    #[arg(
+        long,
+        env = "STOA_COLLATERAL",
+        value_name = "SOURCES",
+        value_delimiter = ',',
+        required_unless_present = "pccs"
+    )]
+    pub collateral: Vec<String>,
+
+    /// A PCCS or the PCS by its base URL: the same as that URL as the first of `--collateral`.
     #[arg(long, env = "STOA_PCCS", value_name = "URL")]
-    pub pccs: String,
+    pub pccs: Option<String>,
 
     /// DANGER: also believe evidence under this root (PEM, one certificate). For the synthetic TEE only: the
     /// coordinator refuses to start with it on hardware, and every verifier sees it in the security digest.
@@ -74,6 +85,14 @@ pub struct Config {
         value_name = "FORMAT"
     )]
     pub log_format: LogFormat,
+}
+
+impl Config {
+    /// All sources of collateral, in the order in which they are asked.
+    #[must_use]
+    pub fn sources(&self) -> Vec<String> {
+        self.pccs.iter().chain(&self.collateral).cloned().collect()
+    }
 }
 
 /// Form of log lines.

@@ -1,16 +1,19 @@
 //! Collateral for own evidence and for the marbles', verified once, and the memory of good signatures.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use stoa_attestation::{Anchor, Evidence, Kind, SignatureMemo, Trust};
-use stoa_collateral::{CollateralError, Endorsement, Keeper, Pccs};
+use stoa_attestation::{Anchor, Evidence, Floors, Kind, SignatureMemo, Trust};
+use stoa_collateral::{CollateralError, Endorsement, Keeper, Source};
+use stoa_mesh::Command;
 use stoa_proto::wire::IdentityExpiry;
 
 use crate::clock::Clock;
 use crate::error::{EdgeError, chain};
 use crate::start::StartError;
+use crate::writer::{NotDone, Writer};
 
 /// Signature checks that are remembered; the oldest half goes when they are more.
 pub const MEMO_LENGTH_MAX: usize = 16 * 1024;
@@ -21,30 +24,57 @@ const RENEW_PAUSE: Duration = Duration::from_secs(5);
 pub struct Endorsements {
     keeper: Keeper,
     clock: Arc<dyn Clock>,
+    /// Of the keeper's count of raised floors, how far the journal has them.
+    journaled: AtomicU64,
 }
 
 impl Endorsements {
-    /// From the service at `url`, believed under `anchors`.
+    /// From `sources` (docs/reference/collateral.md), asked in their order, believed under `anchors`. Nothing that is older
+    /// than `floors` is.
     ///
     /// # Errors
-    /// [`StartError::Collateral`] for a URL that is none.
+    /// [`StartError::Collateral`] for a source that is none.
     pub fn new(
-        url: &str,
+        sources: &[String],
         anchors: Vec<Anchor>,
+        floors: &Floors,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, StartError> {
-        let tls = url
-            .starts_with("https:")
-            .then(crate::tls::vendor_client)
-            .transpose()?;
-        let pccs = Pccs::new(url, tls).map_err(StartError::Collateral)?;
         let keeper = Keeper::new(
-            pccs,
+            Source::parse_all(sources, crate::tls::vendor_client)?,
             anchors,
             crate::tls::algorithms(),
             Arc::new(Memo::default()),
         );
-        Ok(Arc::new(Self { keeper, clock }))
+        keeper.raise_floors(floors);
+        Ok(Arc::new(Self {
+            keeper,
+            clock,
+            journaled: AtomicU64::new(0),
+        }))
+    }
+
+    /// Makes durable how new the collateral is that was seen, if the journal does not have it yet. Nothing is admitted on
+    /// collateral before: else a restart on an older copy of the vendor's data would go unnoticed.
+    ///
+    /// # Errors
+    /// [`NotDone`] of the writer.
+    pub async fn journal(&self, writer: &Writer) -> Result<(), NotDone> {
+        // Read before the floors: what is fetched in between is written now and counted at the next call.
+        let raised = self.keeper.floors_raised();
+        if self.journaled.load(Ordering::Acquire) >= raised {
+            return Ok(());
+        }
+        let seen = Command::SeeCollateral(self.keeper.floors());
+        writer.submit(seen).await?;
+        self.journaled.fetch_max(raised, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// The newest date that a vendor signed in collateral that was seen, Unix seconds: no true clock is behind it.
+    #[must_use]
+    pub fn newest_issue(&self) -> u64 {
+        self.keeper.newest_issue().unwrap_or(0)
     }
 
     /// What evidence and collateral are verified with.
@@ -94,24 +124,26 @@ impl Endorsements {
     /// When each platform's collateral ends.
     #[must_use]
     pub fn expiries(&self) -> Vec<IdentityExpiry> {
-        let rows = self.keeper.report().into_iter();
-        rows.filter_map(|(platform, end, _)| {
+        let rows = self.keeper.report(self.clock.now()).into_iter();
+        rows.filter_map(|row| {
             Some(IdentityExpiry {
-                what: format!("collateral of {platform}"),
-                not_after: end?,
+                what: format!("collateral of {}", row.platform),
+                not_after: row.not_after?,
             })
         })
         .collect()
     }
 
-    /// What failed last, one sentence each.
+    /// What an operator should know: what failed last, what ended, ends soon or is not renewed; one sentence each.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        let rows = self.keeper.report().into_iter();
-        rows.filter_map(|(platform, _, failure)| {
-            Some(format!("collateral of {platform}: {}", failure?))
-        })
-        .collect()
+        let said = |row: stoa_collateral::report::Row| {
+            let of = format!("collateral of {}", row.platform);
+            let sentences = row.warnings.into_iter();
+            sentences.map(move |warning| format!("{of}: {warning}"))
+        };
+        let rows = self.keeper.report(self.clock.now());
+        rows.into_iter().flat_map(said).collect()
     }
 }
 

@@ -164,6 +164,8 @@ impl JoinService {
             .endorsements
             .own(key.evidence.kind, &key.evidence.evidence)
             .await?;
+        // A marble would find it out by itself; here it is told by name, and nothing of it is asked for.
+        self.app.now()?;
         let state = self
             .app
             .state_bytes(&published, key_id(&self.session.server_spki))?;
@@ -184,10 +186,15 @@ impl JoinService {
             .endorsements
             .of(proof.kind(), proof.evidence())
             .await?;
+        let journaled = self.app.endorsements.journal(writer).await;
+        journaled.map_err(|error| match error {
+            NotDone::Refused(refusal) => refusal.into(),
+            NotDone::Edge(edge) => Failure::from(edge),
+        })?;
         let (app, session) = (Arc::clone(&self.app), Arc::clone(&self.session));
         let verify = move || {
             let trust = app.endorsements.trust();
-            let marble = proof.verify(&trust, collateral.verified(), app.clock.now())?;
+            let marble = proof.verify(&trust, collateral.verified(), app.now()?)?;
             let draft = draft(&app, &marble, session.client_leaf())?;
             Ok::<_, Failure>((marble, draft))
         };
@@ -293,7 +300,7 @@ fn accepting(published: &Published) -> Result<&View, EdgeError> {
 fn draft(app: &App, marble: &VerifiedMarble, leaf: Option<&[u8]>) -> Result<Draft, Failure> {
     let published = app.window.look();
     let view = accepting(&published)?;
-    let now = app.clock.now();
+    let now = app.now()?;
     let admission = stoa_mesh::admit(view, &marble.hello().marble_type, marble.claims(), now)?;
     let entry = match (marble.hello().purpose, leaf) {
         (Purpose::Renew, Some(leaf)) => Entry::Renew { leaf },
@@ -502,7 +509,14 @@ impl From<stoa_attestation::channel::ChannelError> for Failure {
 
 impl From<Refusal> for Failure {
     fn from(error: Refusal) -> Self {
-        Self::of(error)
+        match error {
+            // The marble did nothing wrong, and the text has nothing but two times.
+            Refusal::ClockBehind { .. } => {
+                let told = crate::error::chain(&error);
+                Self::unavailable(error.code(), told.clone(), told)
+            }
+            error => Self::of(error),
+        }
     }
 }
 
@@ -513,6 +527,10 @@ impl From<CollateralError> for Failure {
             "collateral for this platform can't be had  [{}]",
             error.code()
         );
-        Self::unavailable(error.code(), crate::error::chain(&error), told)
+        let pause = error.retry_after().unwrap_or(UNAVAILABLE_PAUSE);
+        Self {
+            retry_after: Some(pause.max(UNAVAILABLE_PAUSE)),
+            ..Self::unavailable(error.code(), crate::error::chain(&error), told)
+        }
     }
 }

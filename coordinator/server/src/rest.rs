@@ -244,7 +244,7 @@ async fn prepare(
                 "the state closed while a manifest was prepared".to_owned(),
             )));
         };
-        let now = app.clock.now();
+        let now = app.now().map_err(ApiError::from)?;
         SetManifest::prepare(
             view,
             manifest,

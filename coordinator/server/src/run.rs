@@ -135,7 +135,11 @@ pub async fn run(
         digest,
         Arc::clone(&clock),
     ));
-    let endorsements = Endorsements::new(&config.pccs, anchors, Arc::clone(&clock))?;
+    let floors = match &window.look().state {
+        State::Open(view) => Arc::clone(view.collateral_floors()),
+        State::Recovery { .. } => Arc::default(),
+    };
+    let endorsements = Endorsements::new(&config.sources(), anchors, &floors, Arc::clone(&clock))?;
     let app = Arc::new(App {
         window,
         writer,
@@ -211,6 +215,11 @@ async fn prove_ourselves(app: &App) {
         app.endorsements
             .own(key.evidence.kind, &key.evidence.evidence)
             .await?;
+        if let Some(writer) = &app.writer
+            && let Err(crate::writer::NotDone::Edge(edge)) = app.endorsements.journal(writer).await
+        {
+            return Err(edge);
+        }
         Ok::<_, crate::error::EdgeError>(())
     };
     if let Err(error) = proved.await {

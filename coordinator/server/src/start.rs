@@ -82,8 +82,8 @@ pub enum StartError {
     /// A CA's certificate and key do not belong together.
     #[error("the mesh's CAs can't be used")]
     CaKey(#[source] stoa_mesh::CaKeyDiffers),
-    /// The URL of the collateral service.
-    #[error("--pccs can't be used")]
+    /// A source of collateral.
+    #[error("--collateral can't be used")]
     Collateral(#[source] stoa_collateral::CollateralError),
     /// A port can't be had.
     #[error("the {listener} port {addr} can't be had: {cause}")]
@@ -98,6 +98,12 @@ pub enum StartError {
     /// Ours.
     #[error("{0}")]
     Bug(String),
+}
+
+impl From<stoa_collateral::CollateralError> for StartError {
+    fn from(source: stoa_collateral::CollateralError) -> Self {
+        Self::Collateral(source)
+    }
 }
 
 impl stoa_explain::Explain for StartError {

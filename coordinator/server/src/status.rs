@@ -68,6 +68,11 @@ pub fn report(app: &App) -> wire::Status {
         }
     }
     report.warnings.extend(app.endorsements.warnings());
+    if let Err(behind) = app.now() {
+        report
+            .warnings
+            .push(format!("{behind}; nothing is issued until it is right"));
+    }
     report
 }
 

@@ -1,4 +1,5 @@
-//! What the coordinator renews of its own before it ends: the client port's leaf and the issuing CA.
+//! What the coordinator renews of its own before it ends: the client port's leaf and the issuing CA; and the floors of
+//! collateral in the journal.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,14 @@ pub async fn keep(app: Arc<App>, port: Arc<ClientPort>, dns_names: Vec<String>) 
                 "Renewal failed"
             );
         }
+        if let Err(error) = collateral_floors(&app).await {
+            tracing::warn!(
+                event = "upkeep.failed",
+                what = "collateral-floors",
+                error,
+                "Renewal failed"
+            );
+        }
         if let Err(error) = issuing_ca(&app).await {
             tracing::warn!(
                 event = "upkeep.failed",
@@ -44,7 +53,7 @@ async fn client_leaf(app: &App, port: &ClientPort, dns_names: &[String]) -> Resu
     let State::Open(view) = &published.state else {
         return Ok(());
     };
-    let now = app.clock.now();
+    let now = app.now().map_err(|error| chain(&error))?;
     let due = view
         .coordinator_leaf()
         .is_some_and(|leaf| leaf.not_before().midpoint(leaf.not_after()) <= now.as_secs());
@@ -62,12 +71,20 @@ async fn client_leaf(app: &App, port: &ClientPort, dns_names: &[String]) -> Resu
     }
 }
 
+/// What was fetched ahead while nobody joined.
+async fn collateral_floors(app: &App) -> Result<(), String> {
+    let Some(writer) = &app.writer else {
+        return Ok(());
+    };
+    app.endorsements.journal(writer).await.map_err(words)
+}
+
 async fn issuing_ca(app: &App) -> Result<(), String> {
     let published = app.window.look();
     let State::Open(view) = &published.state else {
         return Ok(());
     };
-    let now = app.clock.now();
+    let now = app.now().map_err(|error| chain(&error))?;
     if view.issuing_renew_at().is_none_or(|at| now.as_secs() < at) {
         return Ok(());
     }
@@ -84,8 +101,12 @@ async fn issuing_ca(app: &App) -> Result<(), String> {
 
 async fn submit(app: &App, command: Command) -> Result<Outcome, String> {
     let writer = app.writer().map_err(|error| chain(&error))?;
-    writer.submit(command).await.map_err(|error| match error {
+    writer.submit(command).await.map_err(words)
+}
+
+fn words(error: NotDone) -> String {
+    match error {
         NotDone::Refused(refusal) => format!("{} [{}]", chain(&refusal), refusal.code()),
         NotDone::Edge(edge) => chain(&edge),
-    })
+    }
 }

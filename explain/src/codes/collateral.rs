@@ -23,4 +23,19 @@ pub(crate) const CODES: &[Code] = &[
         meaning: "The evidence does not say of which platform it is, or is of a kind without a collateral service.",
         remedy: "Send evidence of a supported kind with its whole certificate chain.",
     },
+    Code {
+        code: "collateral-went-back",
+        meaning: "The collateral is validly signed, but older than what was seen before: what the vendor published since is hidden.",
+        remedy: "Let the coordinator or its collateral service fetch current collateral; if a cache in between is late, wait until it has caught up.",
+    },
+    Code {
+        code: "collateral-source-invalid",
+        meaning: "What is configured as a source of collateral is none, or there are none or too many.",
+        remedy: "Name 1 to 8 sources, each as http://HOST:PORT, https://HOST[:PORT] or bundle:FILE, separated by commas.",
+    },
+    Code {
+        code: "collateral-bundle-unusable",
+        meaning: "The file is no bundle of collateral that this version reads, or it can't be read or written.",
+        remedy: "Make it again: stoa collateral fetch, then stoa collateral pack.",
+    },
 ];

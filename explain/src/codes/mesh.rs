@@ -120,4 +120,9 @@ pub(crate) const CODES: &[Code] = &[
         meaning: "The manifest in force was accepted once and is refused by this version.",
         remedy: "Start the version of the coordinator that wrote the data folder; report the faults that the error lists.",
     },
+    Code {
+        code: "clock-behind",
+        meaning: "The coordinator's clock is behind what is past already: its own journal, or a date that a vendor signed.",
+        remedy: "Set the clock of the coordinator's machine right, then try again. Nothing is issued until then.",
+    },
 ];

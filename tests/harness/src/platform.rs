@@ -133,6 +133,11 @@ impl Platform {
         &self.pccs
     }
 
+    /// From now on, what is started is told of this collateral service instead.
+    pub fn serve_collateral_from(&mut self, url: &str) {
+        url.clone_into(&mut self.pccs);
+    }
+
     /// Its root certificate (PEM).
     #[must_use]
     pub fn root(&self) -> PathBuf {

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod collateral;
 mod crash;
 mod demo;
 mod exporter;

@@ -28,19 +28,27 @@ pub(crate) struct Mesh {
     pub(crate) programs: Programs,
     pub(crate) cli: Cli,
     pub(crate) root_key: String,
-    seed: [u8; 32],
+    pub(crate) seed: [u8; 32],
     pub(crate) folder: TempDir,
 }
 
 impl Mesh {
     /// Founded, without a manifest.
     pub(crate) fn founded() -> Self {
+        Self::founded_behind(|_| None)
+    }
+
+    /// The same with a collateral service of the test's own, given the URL of the platform's.
+    pub(crate) fn founded_behind(service: impl FnOnce(&str) -> Option<String>) -> Self {
         let programs = Programs::for_tests().unwrap();
         let folder = TempDir::new().unwrap();
         let seed = [0x5e; 32];
         let seeded = ["--seed", &hex::encode(seed)];
-        let platform =
+        let mut platform =
             Platform::start_with(&programs, &folder.path().join("platform"), &seeded).unwrap();
+        if let Some(url) = service(platform.pccs()) {
+            platform.serve_collateral_from(&url);
+        }
         let enclave = Coordinator::enclave(&programs);
         write_reference(&platform, &enclave, &folder.path().join("coordinator.json")).unwrap();
         let coordinator = Coordinator::start(&platform, &enclave, folder.path()).unwrap();
@@ -63,7 +71,12 @@ impl Mesh {
 
     /// With a manifest that knows one marble, `worker`, and lets `budget` of it in.
     pub(crate) fn with_budget(budget: u64) -> Self {
-        let mesh = Self::founded();
+        Self::founded().budgeted(budget)
+    }
+
+    /// The same on a mesh that was founded in some way.
+    pub(crate) fn budgeted(self, budget: u64) -> Self {
+        let mesh = self;
         mesh.set_manifest(&json!({
             "Packages": {"worker": {"UniqueID": hex::encode(KNOWN)}},
             "Marbles": {"worker": {

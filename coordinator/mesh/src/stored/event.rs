@@ -10,10 +10,12 @@ use zeroize::Zeroizing;
 
 use super::Damaged;
 use super::field::{
-    Put, authority, certificate, count, manifest, marble, put_authority, put_manifest, put_secrets,
-    secrets, text,
+    Put, authority, certificate, count, floors, manifest, marble, put_authority, put_floors,
+    put_manifest, put_secrets, secrets, text,
 };
-use crate::event::{Admittance, Admitted, Event, Founded, Grounds, ManifestSet, Rotated, Started};
+use crate::event::{
+    Admittance, Admitted, CollateralSeen, Event, Founded, Grounds, ManifestSet, Rotated, Started,
+};
 use crate::secret::DerivationSecret;
 
 const TAG_FOUNDED: u16 = 1;
@@ -21,6 +23,7 @@ const TAG_STARTED: u16 = 2;
 const TAG_MANIFEST_SET: u16 = 3;
 const TAG_ROTATED: u16 = 4;
 const TAG_ADMITTED: u16 = 5;
+const TAG_COLLATERAL_SEEN: u16 = 6;
 
 const ENTRY_ACTIVATED: u8 = 1;
 const ENTRY_RETRIED: u8 = 2;
@@ -55,6 +58,11 @@ pub(super) fn put(out: &mut dyn Put, event: &Event) {
         Event::Admitted(admitted) => {
             out.u16(TAG_ADMITTED);
             put_admitted(out, admitted);
+        }
+        Event::CollateralSeen(seen) => {
+            out.u16(TAG_COLLATERAL_SEEN);
+            out.u64(seen.time);
+            put_floors(out, &seen.floors);
         }
     }
 }
@@ -95,6 +103,10 @@ pub(super) fn take(bytes: &[u8]) -> Result<Event, Damaged> {
             issuing: authority(&mut reader)?,
         })),
         TAG_ADMITTED => Event::Admitted(Arc::new(take_admitted(&mut reader)?)),
+        TAG_COLLATERAL_SEEN => Event::CollateralSeen(Arc::new(CollateralSeen {
+            time: reader.u64("time")?,
+            floors: floors(&mut reader)?,
+        })),
         tag => {
             return Err(Damaged::Unknown {
                 what: "tag of an event",

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use stoa_attestation::channel::limits::MARBLE_TYPE_BYTES_MAX;
 use stoa_attestation::lp::Reader;
+use stoa_attestation::{FLOOR_NUMBER_BYTES_MAX, Floors, Mark};
 use stoa_manifest::Manifest;
 use zeroize::Zeroizing;
 
@@ -191,4 +192,30 @@ pub(super) fn secrets(reader: &mut Reader<'_>) -> Result<BTreeMap<String, Secret
             Ok((name, secret))
         })
         .collect()
+}
+
+/// `LP(count)`, then for each `LP(name) LP(number) LP(issued)`.
+pub(super) fn put_floors(out: &mut dyn Put, floors: &Floors) {
+    out.u64(floors.marks().count() as u64);
+    for (name, mark) in floors.marks() {
+        out.field(name.as_bytes());
+        out.field(&mark.number);
+        out.u64(mark.issued);
+    }
+}
+
+pub(super) fn floors(reader: &mut Reader<'_>) -> Result<Floors, Damaged> {
+    let marks = (0..count(reader, "objects of collateral")?)
+        .map(|_| {
+            let name = text(reader, "name of an object of collateral")?;
+            let mark = Mark {
+                number: reader
+                    .field("number of an object of collateral", FLOOR_NUMBER_BYTES_MAX)?
+                    .to_vec(),
+                issued: reader.u64("date of an object of collateral")?,
+            };
+            Ok((name, mark))
+        })
+        .collect::<Result<Vec<_>, Damaged>>()?;
+    Ok(Floors::kept(marks))
 }

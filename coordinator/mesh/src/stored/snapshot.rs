@@ -1,7 +1,8 @@
-//! The layout of a snapshot, version 1: the whole state, so that the events before it can go.
+//! The layout of a snapshot, versions 1 and 2: the whole state, so that the events before it can go.
 //!
 //! `LP(1 u16) LP(floor) LP(founded 0|1) [LP(time) authority LP(derivation)] LP(leaf or empty) LP(issuing 0|1) [authority]
 //! LP(policy 0|1) [manifest LP(transition head) secrets] history activated instances`, lists with their count in front.
+//! Version 2 has the floors of collateral behind it, and is written if there are any.
 //!
 //! Does not live here: fields that several layouts share (`field`).
 
@@ -14,7 +15,8 @@ use zeroize::Zeroizing;
 
 use super::Damaged;
 use super::field::{
-    Put, authority, count, manifest, marble, put_authority, put_manifest, put_secrets, secrets,
+    Put, authority, count, floors, manifest, marble, put_authority, put_floors, put_manifest,
+    put_secrets, secrets,
 };
 use crate::certificate::{CERTIFICATE_BYTES_MAX, Certificate};
 use crate::event::Founded;
@@ -22,9 +24,15 @@ use crate::secret::DerivationSecret;
 use crate::state::{InstanceName, IssuedLeaf, Living, Policy, State};
 
 const VERSION: u16 = 1;
+const VERSION_WITH_FLOORS: u16 = 2;
 
 pub(super) fn put(out: &mut dyn Put, state: &State) {
-    out.u16(VERSION);
+    let with_floors = !state.collateral.is_empty();
+    out.u16(if with_floors {
+        VERSION_WITH_FLOORS
+    } else {
+        VERSION
+    });
     out.u64(state.floor);
     put_option(out, state.founded.as_deref(), |out, founded| {
         out.u64(founded.time);
@@ -58,6 +66,9 @@ pub(super) fn put(out: &mut dyn Put, state: &State) {
     for (name, living) in &state.instances {
         put_instance(out, name, living);
     }
+    if with_floors {
+        put_floors(out, &state.collateral);
+    }
 }
 
 fn put_option<T>(out: &mut dyn Put, value: Option<&T>, put: impl Fn(&mut dyn Put, &T)) {
@@ -87,7 +98,7 @@ fn put_instance(out: &mut dyn Put, name: &InstanceName, living: &Living) {
 /// [`Damaged`] if its version is unknown or a field is not as it must be.
 pub(super) fn take(reader: &mut Reader<'_>) -> Result<State, Damaged> {
     let version = reader.u16("version of the snapshot")?;
-    if version != VERSION {
+    if !matches!(version, VERSION | VERSION_WITH_FLOORS) {
         return Err(Damaged::Unknown {
             what: "version of a snapshot",
             got: u64::from(version),
@@ -134,6 +145,9 @@ pub(super) fn take(reader: &mut Reader<'_>) -> Result<State, Damaged> {
     for _ in 0..count(reader, "instances")? {
         let (name, living) = take_instance(reader)?;
         state.keep(name, living);
+    }
+    if version == VERSION_WITH_FLOORS {
+        state.collateral = Arc::new(floors(reader)?);
     }
     Ok(state)
 }

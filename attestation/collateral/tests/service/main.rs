@@ -1,0 +1,9 @@
+//! The collateral service against real HTTP servers on loopback: good ones, bad ones, none.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod bundles;
+mod double;
+mod kept;
+mod misbehaving;
+mod requests;
+mod world;

@@ -1,0 +1,288 @@
+//! Floors: how new each of the vendor's signed objects was when it was seen last, so that an older one is noticed.
+//!
+//! Old collateral stays validly signed until its date, and hides what the vendor has published since: a lower TCB status,
+//! a revoked certificate. So whoever remembers takes none that is older than what he saw. One mark an object: its number
+//! (tcbEvaluationDataNumber, CRL number), then the date from which it holds (issueDate, thisUpdate). The higher number is
+//! the newer; with equal numbers the later date is.
+//!
+//! Does not live here: where marks are kept (the coordinator's journal, a client's memory), validity (`verify`).
+
+use core::fmt;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use rustls_pki_types::UnixTime;
+use stoa_explain::Explain;
+
+use crate::collateral::Collateral;
+use crate::dates::{Utc, Window};
+use crate::verified::Verified;
+
+/// Objects that are remembered, at most; further ones are not, those that are known still are.
+pub const FLOOR_OBJECTS_MAX: usize = 1024;
+/// Name of an object, in bytes, at most.
+pub const FLOOR_NAME_BYTES_MAX: usize = 255;
+/// Number of an object, in bytes, at most (RFC 5280, 5.2.3: a CRL number has up to 20).
+pub const FLOOR_NUMBER_BYTES_MAX: usize = 20;
+
+/// How new one object was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Big-endian magnitude without leading zeros.
+    pub number: Vec<u8>,
+    /// From when on it holds, Unix seconds.
+    pub issued: u64,
+}
+
+impl Mark {
+    fn new(number: &[u8], window: Window) -> Self {
+        let zeros = number.iter().take_while(|byte| **byte == 0).count();
+        Self {
+            number: number[zeros..].to_vec(),
+            issued: window.from.as_secs(),
+        }
+    }
+
+    fn key(&self) -> (usize, &[u8], u64) {
+        (self.number.len(), &self.number, self.issued)
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let issued = UnixTime::since_unix_epoch(Duration::from_secs(self.issued));
+        match <[u8; 8]>::try_from(padded(&self.number).as_slice()) {
+            Ok(number) => write!(f, "number {}", u64::from_be_bytes(number))?,
+            Err(_) => write!(f, "number 0x{}", hex::encode(&self.number))?,
+        }
+        write!(f, " of {}", Utc(issued))
+    }
+}
+
+/// To eight bytes, if it is not longer.
+fn padded(number: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; 8_usize.saturating_sub(number.len())];
+    bytes.extend_from_slice(number);
+    bytes
+}
+
+/// The newest mark of each object that was seen, by the object's name.
+///
+/// A name is `<first 16 hex digits of the anchor's SHA-256>/<object>`: objects of two vendors never meet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Floors(BTreeMap<String, Mark>);
+
+impl Floors {
+    /// Nothing was seen yet.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// The marks of one platform's collateral.
+    #[must_use]
+    pub fn of(collateral: &Verified<Collateral>) -> Self {
+        Self(collateral.marks().into_iter().collect())
+    }
+
+    /// Marks as they were kept. Names and numbers beyond their limits, and objects beyond [`FLOOR_OBJECTS_MAX`], are left
+    /// out: no such mark was ever made.
+    #[must_use]
+    pub fn kept(marks: impl IntoIterator<Item = (String, Mark)>) -> Self {
+        let mut floors = Self::none();
+        floors.raise(&Self(marks.into_iter().collect()));
+        floors
+    }
+
+    /// Name and mark of each object.
+    pub fn marks(&self) -> impl Iterator<Item = (&str, &Mark)> {
+        self.0.iter().map(|(name, mark)| (name.as_str(), mark))
+    }
+
+    /// Whether nothing was seen.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// That nothing of `offered` is older than what was seen.
+    ///
+    /// # Errors
+    /// [`CollateralOlder`] names the first object that is.
+    pub fn check(&self, offered: &Floors) -> Result<(), CollateralOlder> {
+        for (name, got) in &offered.0 {
+            if let Some(seen) = self.0.get(name)
+                && got.key() < seen.key()
+            {
+                return Err(CollateralOlder {
+                    object: name.clone(),
+                    got: got.clone(),
+                    seen: seen.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what is newer, and says whether anything was.
+    pub fn raise(&mut self, seen: &Floors) -> bool {
+        let mut raised = false;
+        for (name, mark) in &seen.0 {
+            let too_long = name.len() > FLOOR_NAME_BYTES_MAX
+                || mark.number.len() > FLOOR_NUMBER_BYTES_MAX
+                || mark.number.first() == Some(&0);
+            if too_long {
+                continue;
+            }
+            let full = self.0.len() >= FLOOR_OBJECTS_MAX;
+            match self.0.entry(name.clone()) {
+                Entry::Occupied(mut known) if known.get().key() < mark.key() => {
+                    known.insert(mark.clone());
+                    raised = true;
+                }
+                Entry::Vacant(place) if !full => {
+                    place.insert(mark.clone());
+                    raised = true;
+                }
+                _ => {}
+            }
+        }
+        raised
+    }
+
+    /// The newest date at which a vendor signed something: no true clock is behind it. `None` if nothing was seen.
+    #[must_use]
+    pub fn newest_issue(&self) -> Option<u64> {
+        self.0.values().map(|mark| mark.issued).max()
+    }
+}
+
+impl Collateral {
+    fn marks(&self) -> Vec<(String, Mark)> {
+        let anchor = &hex::encode(self.anchor_sha256())[..16];
+        let name = |object: String| format!("{anchor}/{object}");
+        let kind = self.kind().name();
+        let fmspc = hex::encode(self.fmspc());
+        let (tcb, qe) = (&self.tcb_info, &self.qe_identity);
+        let (root_crl, pck_crl) = (&self.root_crl, &self.pck_crl);
+        vec![
+            (
+                name(format!("tcb-info/{kind}/{fmspc}")),
+                Mark::new(&tcb.evaluation_number.to_be_bytes(), tcb.window),
+            ),
+            (
+                name(format!("qe-identity/{kind}")),
+                Mark::new(&qe.evaluation_number.to_be_bytes(), qe.window),
+            ),
+            (
+                name("root-crl".to_owned()),
+                Mark::new(&root_crl.number, root_crl.window),
+            ),
+            (
+                name(format!("pck-crl/{}", self.pck_ca.common_name)),
+                Mark::new(&pck_crl.number, pck_crl.window),
+            ),
+        ]
+    }
+}
+
+/// Collateral that is validly signed, and older than what was seen before.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{object} of the collateral has {got}, but {seen} was seen before")]
+pub struct CollateralOlder {
+    /// Which object.
+    pub object: String,
+    /// What it is.
+    pub got: Mark,
+    /// What was seen before.
+    pub seen: Mark,
+}
+
+impl Explain for CollateralOlder {
+    fn code(&self) -> &'static str {
+        "collateral-went-back"
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some(
+            "let the coordinator or its collateral service fetch current collateral; if a cache in between is merely \
+             late, wait until it has caught up"
+                .to_owned(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn mark(number: &[u8], issued: u64) -> Mark {
+        Mark {
+            number: number.to_vec(),
+            issued,
+        }
+    }
+
+    fn one(number: &[u8], issued: u64) -> Floors {
+        Floors::kept([("a/x".to_owned(), mark(number, issued))])
+    }
+
+    #[test]
+    fn the_number_decides_and_then_the_date() {
+        let seen = one(&[1, 0], 100);
+        for (number, issued, older) in [
+            (&[1, 0][..], 100, false),
+            (&[1, 0], 101, false),
+            (&[1, 0], 99, true),
+            (&[0xFF], 200, true),
+            (&[], 200, true),
+            (&[1, 1], 50, false),
+            (&[1, 0, 0], 50, false),
+        ] {
+            let got = seen.check(&one(number, issued));
+            assert_eq!(got.is_err(), older, "{number:?} {issued}");
+        }
+        let other = Floors::kept([("b/x".to_owned(), mark(&[], 0))]);
+        assert_eq!(seen.check(&other), Ok(()));
+    }
+
+    #[test]
+    fn floors_only_rise() {
+        let mut floors = one(&[2], 100);
+        assert!(!floors.raise(&one(&[1], 200)));
+        assert!(!floors.raise(&one(&[2], 100)));
+        assert!(!floors.raise(&one(&[2], 99)));
+        assert_eq!(floors, one(&[2], 100));
+        assert!(floors.raise(&one(&[3], 50)));
+        assert_eq!(floors, one(&[3], 50));
+        assert_eq!(floors.newest_issue(), Some(50));
+    }
+
+    #[test]
+    fn floors_are_bounded() {
+        let many = (0..2 * FLOOR_OBJECTS_MAX).map(|n| (format!("{n:06}"), mark(&[1], 1)));
+        let mut floors = Floors::kept(many);
+        assert_eq!(floors.marks().count(), FLOOR_OBJECTS_MAX);
+        assert!(floors.raise(&Floors::kept([("000000".to_owned(), mark(&[2], 1))])));
+        let long = Floors::kept([
+            ("n".repeat(FLOOR_NAME_BYTES_MAX + 1), mark(&[1], 1)),
+            ("x".to_owned(), mark(&[1; FLOOR_NUMBER_BYTES_MAX + 1], 1)),
+            ("y".to_owned(), mark(&[0, 1], 1)),
+        ]);
+        assert!(long.is_empty());
+    }
+
+    #[test]
+    fn what_went_back_is_said_with_both_numbers_and_dates() {
+        let error = one(&[20], 1_750_328_163)
+            .check(&one(&[19], 1_750_328_163))
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "a/x of the collateral has number 19 of 2025-06-19T10:16:03Z, but number 20 of 2025-06-19T10:16:03Z was \
+             seen before"
+        );
+    }
+}
