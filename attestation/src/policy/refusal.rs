@@ -138,15 +138,15 @@ pub enum Refusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TdProperty {
-    /// [`TcbPolicy::profiling`].
+    /// [`crate::TcbPolicy::profiling`].
     Profiling,
-    /// [`TcbPolicy::service_td`].
+    /// [`crate::TcbPolicy::service_td`].
     ServiceTd,
-    /// [`TcbPolicy::migratable`].
+    /// [`crate::TcbPolicy::migratable`].
     Migratable,
-    /// [`TcbPolicy::sept_ve`].
+    /// [`crate::TcbPolicy::sept_ve`].
     SeptVe,
-    /// [`TcbPolicy::reserved_attributes`].
+    /// [`crate::TcbPolicy::reserved_attributes`].
     ReservedAttributes,
 }
 
