@@ -8,7 +8,7 @@ use crate::invalid::{Chain, Invalid, Role};
 use crate::kind::Kind;
 use crate::pck;
 use crate::pem;
-use crate::quote::Quote;
+use crate::quote::{Body, Quote};
 use crate::x509::Certificate;
 
 /// Evidence of any kind, at most (docs/protocol/attest-1.md, section 8).
@@ -106,6 +106,12 @@ impl Evidence {
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.quote.kind()
+    }
+
+    /// What the evidence says of the thing that it is about. Nothing here is verified: show it, and decide nothing by it.
+    #[must_use]
+    pub fn unverified_body(&self) -> &Body {
+        &self.quote.body
     }
 
     /// Which collateral to ask the vendor for. Nothing here is verified: use it in a request and for nothing else.

@@ -51,6 +51,11 @@ impl TcbStatus {
         (TcbStatus::Revoked, "Revoked"),
     ];
 
+    /// Every status.
+    pub fn all() -> impl Iterator<Item = TcbStatus> {
+        Self::ALL.iter().map(|(status, _)| *status)
+    }
+
     pub(crate) fn configuration_needed(self) -> bool {
         matches!(
             self,

@@ -11,6 +11,7 @@ Usage: stoa <COMMAND> [OPTIONS]
 
 Verify (needs no account on the mesh)
   verify      Check a coordinator's quote and print what the mesh runs
+  evidence    verify, show
 Deploy
   manifest    check, set, get
 Operate
@@ -78,6 +79,12 @@ Examples:
   stoa verify https://mesh.example:4433 --coordinator stoa.json --manifest manifest.json --save mesh.bundle
   stoa verify --bundle mesh.bundle --coordinator stoa.json --manifest manifest.json")]
     Verify(Verify),
+    /// Judge a file of evidence by itself, or show what it says
+    #[command(after_help = "\
+Examples:
+  stoa evidence verify quote.bin --collateral collateral.json --report-data 00ff.. --policy stoa.json
+  stoa evidence show quote.bin --json")]
+    Evidence(Evidence),
     /// Check, set or get the manifest
     #[command(after_help = "\
 Examples:
@@ -194,6 +201,50 @@ pub(crate) struct CollateralFetch {
     pub(crate) save: PathBuf,
 }
 
+/// `stoa evidence`
+#[derive(Debug, Args)]
+pub(crate) struct Evidence {
+    #[command(subcommand)]
+    pub(crate) command: EvidenceCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EvidenceCommand {
+    /// Verify evidence with its collateral; its kind is found from the bytes
+    Verify(EvidenceVerify),
+    /// Print what evidence says, without verifying any of it
+    Show {
+        /// The evidence: a quote as it came from the hardware, or in OpenEnclave's form
+        file: PathBuf,
+    },
+}
+
+/// `stoa evidence verify`
+#[derive(Debug, Args)]
+pub(crate) struct EvidenceVerify {
+    /// The evidence: a quote as it came from the hardware, or in OpenEnclave's form
+    #[arg(value_name = "FILE", conflicts_with = "dir")]
+    pub(crate) file: Option<PathBuf>,
+    /// What the vendor says of the platform, as JSON
+    #[arg(long, value_name = "FILE", conflicts_with = "dir")]
+    pub(crate) collateral: Option<PathBuf>,
+    /// Believe this root (one certificate in PEM) instead of the vendor's. Whoever holds its key can forge everything
+    #[arg(long, value_name = "FILE", conflicts_with = "dir")]
+    pub(crate) anchor: Option<PathBuf>,
+    /// Judge as of this time instead of now: 2026-11-23T22:40:11Z, or Unix seconds
+    #[arg(long, value_name = "TIME", conflicts_with = "dir")]
+    pub(crate) at: Option<String>,
+    /// The 64 bytes that the evidence must be bound to; without them that is not compared
+    #[arg(long, value_name = "HEX", conflicts_with = "dir")]
+    pub(crate) report_data: Option<String>,
+    /// What the code must be and which platforms are accepted, in the format of --coordinator
+    #[arg(long, value_name = "FILE", conflicts_with = "dir")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Run each vector in this folder (format tee-vector/1) and compare with its verdict.json
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
 /// `stoa manifest`
 #[derive(Debug, Args)]
 pub(crate) struct Manifest {
@@ -251,7 +302,7 @@ mod tests {
                 "{option}"
             );
         }
-        for command in ["manifest", "collateral"] {
+        for command in ["evidence", "manifest", "collateral"] {
             let verbs: Vec<&str> = stoa
                 .find_subcommand(command)
                 .unwrap()

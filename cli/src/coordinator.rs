@@ -65,7 +65,7 @@ impl Wanted {
         }
         let mut anchors = vec![Anchor::intel()];
         if let Some(path) = &trusted.insecure_trust_root {
-            let anchor = read_anchor(path)?;
+            let anchor = read_anchor("--insecure-trust-root", path)?;
             terminal.talk(&format!(
                 "warning: evidence under {} (SHA-256 {}) is believed; whoever holds its key can forge all of it",
                 path.display(),
@@ -110,7 +110,7 @@ impl Wanted {
 }
 
 /// The algorithms of aws-lc-rs, in which ECDSA P-256 with SHA-256 is the one that counts.
-fn algorithms() -> &'static [&'static dyn SignatureVerificationAlgorithm] {
+pub(crate) fn algorithms() -> &'static [&'static dyn SignatureVerificationAlgorithm] {
     aws_lc_rs::default_provider()
         .signature_verification_algorithms
         .all
@@ -135,10 +135,11 @@ pub(crate) fn remedied(cause: &str, remedy: Option<&str>) -> String {
     remedy.map_or_else(|| cause.to_owned(), |remedy| format!("{cause}; {remedy}"))
 }
 
-fn read_anchor(path: &Path) -> Result<Anchor, Failure> {
+/// Reads a trust anchor that `option` names.
+pub(crate) fn read_anchor(option: &'static str, path: &Path) -> Result<Anchor, Failure> {
     let bytes = files::read(path, ANCHOR_BYTES_MAX)?;
     let text = String::from_utf8(bytes).map_err(|_| Refused::Argument {
-        option: "--insecure-trust-root",
+        option,
         cause: format!("names {}, which is no PEM", path.display()),
     })?;
     Anchor::insecure_from_pem(&text).map_err(|error| Failure::of(Exit::Usage, &error).in_file(path))

@@ -6,6 +6,7 @@
 mod args;
 mod collateral;
 mod coordinator;
+mod evidence;
 mod explain;
 mod failure;
 mod files;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
 fn run(stoa: &Stoa, terminal: &mut Terminal<'_>) -> Exit {
     let done = match &stoa.command {
         Command::Verify(args) => verify::run(&stoa.global, args, terminal),
+        Command::Evidence(args) => evidence::run(&stoa.global, &args.command, terminal),
         Command::Manifest(args) => manifest::run(&stoa.global, args, terminal),
         Command::Status(args) => status::run(&stoa.global, args, terminal),
         Command::Collateral(args) => collateral::run(&stoa.global, args, terminal),

@@ -170,7 +170,7 @@ fn hints(global: &Global, wanted: &Wanted, report: &Report, terminal: &mut Termi
 }
 
 /// `2026-11-23T22:40:11Z` (RFC 3339), or Unix seconds.
-fn parse_time(text: &str) -> Result<UnixTime, Refused> {
+pub(crate) fn parse_time(text: &str) -> Result<UnixTime, Refused> {
     let secs = match text.parse::<u64>() {
         Ok(secs) => Some(secs),
         Err(_) => OffsetDateTime::parse(text, &Rfc3339)

@@ -31,6 +31,8 @@ fn prepare(into: &Path) {
         )
         .unwrap();
     }
+    let vectors = folder(&["..", "tests", "vectors"]);
+    std::os::unix::fs::symlink(vectors, into.join("vectors")).unwrap();
     let bundle: Value =
         serde_json::from_slice(&fs::read(into.join("mesh.bundle")).unwrap()).unwrap();
     let write = |name: &str, value: &Value| fs::write(into.join(name), value.to_string()).unwrap();

@@ -3,6 +3,7 @@
 //! Does not live here: how manifests and reference files spell them (stoa-manifest, stoa-client), platforms (`policy`).
 
 use crate::policy::refusal::{Difference, differs, list};
+use crate::quote::Body;
 use crate::sgx::SgxBody;
 use crate::tdx::TdxBody;
 
@@ -55,6 +56,24 @@ pub struct TdxReference {
     pub attributes: Option<u64>,
     /// XFAM, equal in every bit.
     pub xfam: Option<u64>,
+}
+
+impl ReferenceValue {
+    /// What only this very body fits: for looking at evidence whose measurement nobody gave, and never for admission.
+    #[must_use]
+    pub fn exactly(body: &Body) -> Self {
+        match body {
+            Body::Sgx(body) => Self::Sgx(SgxReference {
+                unique_id: Some(body.mr_enclave),
+                ..SgxReference::default()
+            }),
+            Body::Tdx(body) => Self::Tdx(TdxReference {
+                mrtd: vec![body.mr_td],
+                rtmr: body.rtmr.map(Some),
+                ..TdxReference::default()
+            }),
+        }
+    }
 }
 
 impl SgxReference {

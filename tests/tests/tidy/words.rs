@@ -65,16 +65,18 @@ fn put_off(_: &str, text: &str) -> Vec<String> {
         .collect()
 }
 
-/// `Expected::as_given` outside its definition.
+/// `Expected::as_given` and `unverified_body` outside their definitions.
 fn unbound_expectations(_: &str, text: &str) -> Vec<String> {
     let left = source::strip(&source::tokens(text), source::is_test_only).tokens;
     (1..left.len())
-        .filter(|at| left[*at].word() == Some("as_given") && left[at - 1].word() != Some("fn"))
-        .map(|at| {
-            format!(
-                "{}: `Expected::as_given` may be zero; use `Expected::bound`",
-                left[at].line
-            )
+        .filter(|at| left[at - 1].word() != Some("fn"))
+        .filter_map(|at| {
+            let why = match left[at].word()? {
+                "as_given" => "`Expected::as_given` may be zero; use `Expected::bound`",
+                "unverified_body" => "`unverified_body` is what anybody may have written; verify",
+                _ => return None,
+            };
+            Some(format!("{}: {why}", left[at].line))
         })
         .collect()
 }
@@ -250,6 +252,10 @@ fn planted_words_are_found() {
     assert_eq!(put_off("x.rs", &format!("fn f() {{ {work}!() }}")).len(), 1);
     assert_eq!(
         unbound_expectations("x.rs", "let e = Expected::as_given([0; 64]);").len(),
+        1
+    );
+    assert_eq!(
+        unbound_expectations("x.rs", "let b = evidence.unverified_body();").len(),
         1
     );
     assert!(unbound_expectations("x.rs", "pub fn as_given(x: [u8; 64]) -> Self {}").is_empty());
