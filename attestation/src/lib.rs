@@ -12,6 +12,7 @@ mod claims;
 mod collateral;
 mod crl;
 mod dates;
+mod der;
 mod evidence;
 mod floor;
 mod invalid;

@@ -112,19 +112,43 @@ impl Default for TcbPolicy {
 /// Holds genuine claims against reference values and a policy. Any of the references may fit.
 ///
 /// # Errors
-/// The first rule that refuses, in this order: measurement, debug, TD attributes, freshness, TCB status, advisories,
-/// minimum, families, platforms.
+/// The first rule that refuses: [`appraise_code`], then [`appraise_platform`].
 pub fn appraise(
     claims: &Verified<Claims>,
     references: &[ReferenceValue],
     policy: &TcbPolicy,
     now: UnixTime,
 ) -> Result<(), Refusal> {
+    appraise_code(claims, references, policy)?;
+    appraise_platform(claims, policy, now)
+}
+
+/// Is it the code, and does it run as it should?
+///
+/// # Errors
+/// The first rule that refuses, in this order: measurement, debug, TD attributes.
+pub fn appraise_code(
+    claims: &Verified<Claims>,
+    references: &[ReferenceValue],
+    policy: &TcbPolicy,
+) -> Result<(), Refusal> {
     check_measurement(&claims.body, references, policy)?;
     check_debug(&claims.body, policy)?;
-    if let Body::Tdx(td) = &claims.body {
-        check_td(td, policy)?;
+    match &claims.body {
+        Body::Sgx(_) => Ok(()),
+        Body::Tdx(td) => check_td(td, policy),
     }
+}
+
+/// Is the platform accepted, whatever runs on it?
+///
+/// # Errors
+/// The first rule that refuses, in this order: freshness, TCB status, advisories, minimum, families, platforms.
+pub fn appraise_platform(
+    claims: &Verified<Claims>,
+    policy: &TcbPolicy,
+    now: UnixTime,
+) -> Result<(), Refusal> {
     // Before the status: expired collateral does not know today's.
     freshness(&claims.dates, policy, now)?;
     check_tcb(claims, policy)?;

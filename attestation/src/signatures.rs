@@ -7,6 +7,7 @@ use core::fmt;
 use rustls_pki_types::{SignatureVerificationAlgorithm, alg_id};
 use sha2::{Digest, Sha256};
 
+use crate::der::tlv;
 use crate::invalid::Invalid;
 
 /// DER of SubjectPublicKeyInfo for P-256 up to the point (RFC 5480, 2.1.1): `ecPublicKey`, `prime256v1`, BIT STRING.
@@ -141,14 +142,12 @@ fn der_signature(raw: &[u8; 64]) -> Vec<u8> {
         let first = half.iter().position(|b| *b != 0).unwrap_or(half.len() - 1);
         let magnitude = &half[first..];
         let sign = u8::from(magnitude[0] >= 0x80);
-        // A P-256 signature is at most 2 * 35 bytes, so every length fits one byte below 0x80.
+        // A half has at most 32 bytes, so its length fits one byte below 0x80.
         body.extend([0x02, magnitude.len() as u8 + sign]);
         body.extend(core::iter::repeat_n(0, sign.into()));
         body.extend(magnitude);
     }
-    let mut der = vec![0x30, body.len() as u8];
-    der.extend(body);
-    der
+    tlv(0x30, &body)
 }
 
 #[cfg(test)]

@@ -157,23 +157,20 @@ fn platform_level<'a>(
 }
 
 fn meets_sgx(platform: &Platform, level: &TcbLevel) -> bool {
-    platform
-        .components
-        .iter()
-        .zip(&level.sgx)
-        .all(|(have, want)| have >= want)
-        && platform.pce_svn >= level.pce_svn
+    reaches(&platform.components, &level.sgx) && platform.pce_svn >= level.pce_svn
+}
+
+/// Each component at least: security versions are never compared as one number.
+pub(crate) fn reaches(found: &[u8], wanted: &[u8]) -> bool {
+    found.iter().zip(wanted).all(|(have, want)| have >= want)
 }
 
 /// With a module version, components 0 and 1 are judged by the module's identity.
 fn meets_tdx(svn: &[u8; 16], level: &TcbLevel) -> bool {
     let skip = if svn[1] > 0 { 2 } else { 0 };
-    level.tdx.is_some_and(|want| {
-        svn.iter()
-            .zip(&want)
-            .skip(skip)
-            .all(|(have, want)| have >= want)
-    })
+    level
+        .tdx
+        .is_some_and(|want| reaches(&svn[skip..], &want[skip..]))
 }
 
 fn describe(sgx: &[u8; 16], pce_svn: u16, tdx: Option<&[u8; 16]>) -> String {

@@ -10,6 +10,7 @@ use x509_parser::x509::AlgorithmIdentifier;
 use x509_parser::{der_parser::oid, oid_registry};
 
 use crate::dates::{Window, unix_time};
+use crate::der::tlv;
 use crate::invalid::{Invalid, Role};
 use crate::signatures::{Key, Signatures};
 
@@ -225,25 +226,6 @@ pub(crate) fn check_outer(der: &[u8], signed: &[u8], signature: &[u8]) -> Result
         return Ok(());
     }
     Err("has an outer structure that is not in DER".to_owned())
-}
-
-/// Tag, length and contents in DER (X.690, 10.1: the shortest length).
-fn tlv(tag: u8, contents: &[u8]) -> Vec<u8> {
-    let length = contents.len().to_be_bytes();
-    let zeros = length.iter().take_while(|byte| **byte == 0).count();
-    let length = &length[zeros..];
-    let mut der = vec![tag];
-    match length {
-        [] => der.push(0),
-        [short] if *short < 0x80 => der.push(*short),
-        long => {
-            // At most 8 bytes: a length is a usize.
-            der.push(0x80 | long.len() as u8);
-            der.extend(long);
-        }
-    }
-    der.extend(contents);
-    der
 }
 
 pub(crate) fn whole_bytes(bits: &x509_parser::asn1_rs::BitString<'_>) -> Result<Vec<u8>, String> {

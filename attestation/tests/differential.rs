@@ -233,11 +233,10 @@ fn setting(name: &str, default: u64) -> u64 {
 }
 
 fn run(sort: &str, change: impl Fn(&mut Random) -> Vector) {
-    let full = std::env::var_os("STOA_TEST_FULL").is_some_and(|value| value == "1");
     let (runs, first) = (
         setting(
             "STOA_DIFFERENTIAL_RUNS",
-            if full { RUNS_FULL } else { RUNS },
+            if support::full() { RUNS_FULL } else { RUNS },
         ),
         setting("STOA_DIFFERENTIAL_SEED", SEED),
     );

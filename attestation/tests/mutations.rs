@@ -15,7 +15,7 @@ use serde_json::Value;
 use stoa_attestation::{
     Claims, Collateral, Evidence, Expected, Invalid, NoMemo, SignatureMemo, Trust, Verified,
 };
-use support::{ALGORITHMS, Vector, time};
+use support::{ALGORITHMS, Vector, full, time};
 
 /// A quote of each version, with the collateral of that day.
 const QUOTES: [&str; 3] = [
@@ -36,10 +36,6 @@ impl SignatureMemo for Memo {
     fn insert(&self, keys: &[[u8; 32]]) {
         self.0.lock().unwrap().extend(keys);
     }
-}
-
-fn full() -> bool {
-    std::env::var_os("STOA_TEST_FULL").is_some_and(|value| value == "1")
 }
 
 fn bits(at: usize) -> Vec<u8> {

@@ -11,7 +11,7 @@ use core::fmt;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use stoa_attestation::policy::Advisories;
 use stoa_attestation::{
     Reference, ReferenceValue, SgxReference, TcbPolicy, TcbStatus, TdxReference, UnknownTcbStatus,
@@ -88,54 +88,42 @@ pub fn encode(identities: &[ReferenceValue]) -> Vec<u8> {
 }
 
 fn encode_identity(identity: &ReferenceValue) -> Value {
-    let mut object = Map::new();
-    match identity {
-        ReferenceValue::Sgx(sgx) => {
-            object.insert("tee".to_owned(), json!("sgx"));
-            for (name, value) in [("unique_id", sgx.unique_id), ("signer_id", sgx.signer_id)] {
-                object.extend(value.map(|value| (name.to_owned(), json!(hex::encode(value)))));
-            }
-            for (name, value) in [
-                ("product_id", sgx.product_id),
-                ("security_version", sgx.security_version),
-                ("config_svn", sgx.config_svn),
-            ] {
-                object.extend(value.map(|value| (name.to_owned(), json!(value))));
-            }
-            for (name, value) in [
-                ("family_id", sgx.family_id.map(hex::encode)),
-                (
-                    "extended_product_id",
-                    sgx.extended_product_id.map(hex::encode),
-                ),
-                ("config_id", sgx.config_id.map(hex::encode)),
-            ] {
-                object.extend(value.map(|value| (name.to_owned(), json!(value))));
-            }
-        }
+    let members: Vec<(&str, Option<Value>)> = match identity {
+        ReferenceValue::Sgx(sgx) => vec![
+            ("tee", Some(json!("sgx"))),
+            ("unique_id", spelled(&sgx.unique_id)),
+            ("signer_id", spelled(&sgx.signer_id)),
+            ("product_id", sgx.product_id.map(Value::from)),
+            ("security_version", sgx.security_version.map(Value::from)),
+            ("config_svn", sgx.config_svn.map(Value::from)),
+            ("family_id", spelled(&sgx.family_id)),
+            ("extended_product_id", spelled(&sgx.extended_product_id)),
+            ("config_id", spelled(&sgx.config_id)),
+        ],
         ReferenceValue::Tdx(tdx) => {
-            object.insert("tee".to_owned(), json!("tdx"));
             let mrtd: Vec<String> = tdx.mrtd.iter().map(hex::encode).collect();
-            object.insert("mrtd".to_owned(), json!(mrtd));
             let registers = tdx.rtmr.iter().enumerate();
-            let registers = registers
-                .filter_map(|(n, value)| Some((n.to_string(), json!(hex::encode((*value)?)))));
-            object.insert("rtmr".to_owned(), Value::Object(registers.collect()));
-            for (name, value) in [
-                ("mr_config_id", tdx.mr_config_id.map(hex::encode)),
-                ("mr_owner", tdx.mr_owner.map(hex::encode)),
-                ("mr_owner_config", tdx.mr_owner_config.map(hex::encode)),
-                (
-                    "attributes",
-                    tdx.attributes.map(|bits| hex::encode(bits.to_le_bytes())),
-                ),
-                ("xfam", tdx.xfam.map(|bits| hex::encode(bits.to_le_bytes()))),
-            ] {
-                object.extend(value.map(|value| (name.to_owned(), json!(value))));
-            }
+            let registers =
+                registers.filter_map(|(n, value)| Some((n.to_string(), spelled(value)?)));
+            vec![
+                ("tee", Some(json!("tdx"))),
+                ("mrtd", Some(json!(mrtd))),
+                ("rtmr", Some(Value::Object(registers.collect()))),
+                ("mr_config_id", spelled(&tdx.mr_config_id)),
+                ("mr_owner", spelled(&tdx.mr_owner)),
+                ("mr_owner_config", spelled(&tdx.mr_owner_config)),
+                ("attributes", spelled(&tdx.attributes.map(u64::to_le_bytes))),
+                ("xfam", spelled(&tdx.xfam.map(u64::to_le_bytes))),
+            ]
         }
-    }
-    Value::Object(object)
+    };
+    let present = members.into_iter();
+    let present = present.filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(present.collect())
+}
+
+fn spelled<const N: usize>(bytes: &Option<[u8; N]>) -> Option<Value> {
+    bytes.map(|bytes| json!(hex::encode(bytes)))
 }
 
 fn native(fields: &Fields<'_>) -> Reference {
@@ -157,7 +145,7 @@ fn native(fields: &Fields<'_>) -> Reference {
     if let Some(listed) = fields.strings("accepted_advisories", LIST_MAX) {
         tcb.advisories = Advisories::Only(listed.into_iter().map(|(_, text)| text).collect());
     }
-    tcb.platforms = platforms(fields);
+    tcb.platforms = fields.ids::<PLATFORM_ID_BYTES>("platforms", LIST_MAX, "a PPID or PIID");
     floors::read(fields, &mut tcb);
     let reference = Reference {
         identities: identities(fields),
@@ -308,25 +296,6 @@ fn statuses(fields: &Fields<'_>, name: &'static str) -> Option<BTreeSet<TcbStatu
         }
     }
     Some(accepted)
-}
-
-fn platforms(fields: &Fields<'_>) -> Option<Vec<String>> {
-    let mut out = Vec::new();
-    for (at, text) in fields.strings("platforms", LIST_MAX)? {
-        let mut id = [0; PLATFORM_ID_BYTES];
-        match hex::decode_to_slice(&text, &mut id) {
-            Ok(()) => out.push(text.to_ascii_lowercase()),
-            Err(_) => {
-                let text = text.escape_debug();
-                fields.fault_at(
-                    "platforms",
-                    at,
-                    format!("is `{text}`, wanted 32 hex digits (a PPID or PIID)"),
-                );
-            }
-        }
-    }
-    Some(out)
 }
 
 /// One thing that is wrong with a file.

@@ -2,9 +2,9 @@
 //!
 //! TLS 1.3 only, hybrid key exchange first, no resumption.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::pki_types::{
@@ -12,10 +12,7 @@ use rustls::pki_types::{
     UnixTime,
 };
 use rustls::server::WebPkiClientVerifier;
-use rustls::{
-    CipherSuite, ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig,
-    SignatureScheme,
-};
+use rustls::{CipherSuite, ClientConfig, Error, RootCertStore, ServerConfig};
 use stoa_proto::path::ALPN_ATTEST;
 
 use crate::error::SdkError;
@@ -42,9 +39,14 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
 
 /// By which evidence and certificates are verified.
 pub(crate) fn algorithms() -> &'static [&'static dyn SignatureVerificationAlgorithm] {
-    aws_lc_rs::default_provider()
-        .signature_verification_algorithms
-        .all
+    signature_algorithms().all
+}
+
+/// The same as rustls has them, taken from the provider once.
+pub(crate) fn signature_algorithms() -> WebPkiSupportedAlgorithms {
+    static ALGORITHMS: LazyLock<WebPkiSupportedAlgorithms> =
+        LazyLock::new(|| aws_lc_rs::default_provider().signature_verification_algorithms);
+    *ALGORITHMS
 }
 
 /// The client side of a Join's handshake: any server that holds its key; who it is, its evidence says.
@@ -53,11 +55,10 @@ pub(crate) fn join_config(
     key: PrivatePkcs8KeyDer<'static>,
 ) -> Result<ClientConfig, Error> {
     let provider = provider();
-    let verifier = Arc::new(AnyServer(provider.signature_verification_algorithms));
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(verifier)
+        .with_custom_certificate_verifier(Arc::new(AnyServer))
         .with_client_auth_cert(chain, PrivateKeyDer::Pkcs8(key))?;
     config.alpn_protocols = vec![ALPN_ATTEST.to_vec()];
     config.resumption = Resumption::disabled();
@@ -138,9 +139,39 @@ pub(crate) fn tls_bug(error: &dyn std::error::Error) -> SdkError {
     SdkError::Bug(format!("a TLS configuration could not be made: {error}"))
 }
 
+/// The methods of rustls' certificate verifiers that judge the signature of a handshake: they depend on the provider and
+/// not on whom a verifier believes.
+macro_rules! handshake_signatures {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            _message: &[u8],
+            _cert: &rustls::pki_types::CertificateDer<'_>,
+            _dss: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            Err(rustls::Error::General("TLS 1.2 is off".to_owned()))
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            cert: &rustls::pki_types::CertificateDer<'_>,
+            dss: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            let algorithms = $crate::tls::signature_algorithms();
+            rustls::crypto::verify_tls13_signature(message, cert, dss, &algorithms)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+            $crate::tls::signature_algorithms().supported_schemes()
+        }
+    };
+}
+pub(crate) use handshake_signatures;
+
 /// Accepts any server certificate whose key the server proves to hold.
 #[derive(Debug)]
-struct AnyServer(WebPkiSupportedAlgorithms);
+struct AnyServer;
 
 impl ServerCertVerifier for AnyServer {
     fn verify_server_cert(
@@ -154,25 +185,5 @@ impl ServerCertVerifier for AnyServer {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("TLS 1.2 is off".to_owned()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
-    }
+    handshake_signatures!();
 }

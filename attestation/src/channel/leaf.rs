@@ -9,6 +9,7 @@ use x509_parser::certificate::X509Certificate;
 
 use super::error::{ChannelError, Malformed};
 use super::limits;
+use crate::der::tlv;
 use crate::lp::{LpFault, Reader, Writer};
 
 const LABEL: &str = "stoa/leaf/1";
@@ -108,13 +109,7 @@ impl LeafReceipt {
     /// X.509 puts it into the OCTET STRING `extnValue`, as it does with every extension's value.
     #[must_use]
     pub fn extension_value(&self) -> Vec<u8> {
-        let content = self.encode();
-        [
-            &[OCTET_STRING],
-            der_length(content.len()).as_slice(),
-            &content,
-        ]
-        .concat()
+        tlv(OCTET_STRING, &self.encode())
     }
 
     /// Reads the extension's value, in DER as [`LeafReceipt::extension_value`] makes it.
@@ -155,20 +150,6 @@ impl LeafReceipt {
             .map(|extension| Self::from_extension_value(extension.value))
             .transpose()
     }
-}
-
-/// A length in DER (X.690, 10.1): one byte below 128, else the number of bytes and then them.
-fn der_length(length: usize) -> Vec<u8> {
-    if length < 0x80 {
-        return vec![length.to_le_bytes()[0]];
-    }
-    let significant: Vec<u8> = length
-        .to_be_bytes()
-        .into_iter()
-        .skip_while(|byte| *byte == 0)
-        .collect();
-    let count = 0x80 | significant.len().to_le_bytes()[0];
-    [&[count], significant.as_slice()].concat()
 }
 
 #[cfg(test)]

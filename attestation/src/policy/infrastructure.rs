@@ -4,7 +4,9 @@
 //! Does not live here: trust. An infrastructure can only narrow the anchors under which evidence was verified.
 
 use crate::claims::Claims;
+use crate::policy::reference::{at_least, equal};
 use crate::policy::refusal::{Difference, Refusal, differs};
+use crate::tcb::reaches;
 use crate::verified::Verified;
 
 /// One infrastructure. Absent fields are not compared.
@@ -46,22 +48,12 @@ pub fn appraise_infrastructures(
 
 impl Infrastructure {
     fn difference(&self, claims: &Claims) -> Option<Difference> {
-        let below = |field, wanted: Option<u16>, found: u16| {
-            let wanted = wanted.filter(|wanted| found < *wanted)?;
-            differs(field, format!("at least {wanted}"), found.to_string())
-        };
         let components = claims.platform.components;
-        self.root_ca
-            .filter(|wanted| *wanted != claims.anchor)
-            .and_then(|wanted| differs("RootCA", hex::encode(wanted), hex::encode(claims.anchor)))
-            .or_else(|| below("QESVN", self.qe_svn, claims.tcb.qe_isv_svn))
-            .or_else(|| below("PCESVN", self.pce_svn, claims.platform.pce_svn))
+        equal("RootCA", self.root_ca, claims.anchor)
+            .or_else(|| at_least("QESVN", self.qe_svn, claims.tcb.qe_isv_svn))
+            .or_else(|| at_least("PCESVN", self.pce_svn, claims.platform.pce_svn))
             .or_else(|| {
-                let wanted = self.cpu_svn?;
-                let mut each = components.iter().zip(&wanted);
-                if each.all(|(have, want)| have >= want) {
-                    return None;
-                }
+                let wanted = self.cpu_svn.filter(|svn| !reaches(&components, svn))?;
                 let wanted = format!("each at least {}", hex::encode(wanted));
                 differs("CPUSVN", wanted, hex::encode(components))
             })

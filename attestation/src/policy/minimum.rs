@@ -10,6 +10,7 @@ use crate::claims::Claims;
 use crate::dates::Utc;
 use crate::policy::refusal::Refusal;
 use crate::quote::Body;
+use crate::tcb::reaches;
 
 /// What a platform must at least be. Absent fields are not compared.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -73,9 +74,7 @@ fn each_at_least(
     let Some(wanted) = wanted else {
         return Ok(());
     };
-    let reached =
-        found.is_some_and(|found| found.iter().zip(&wanted).all(|(have, want)| have >= want));
-    if reached {
+    if found.is_some_and(|found| reaches(&found, &wanted)) {
         return Ok(());
     }
     Err(Refusal::BelowMinimum {

@@ -127,7 +127,7 @@ impl TdxReference {
     }
 }
 
-fn equal<const N: usize>(
+pub(super) fn equal<const N: usize>(
     field: &'static str,
     wanted: Option<[u8; N]>,
     found: [u8; N],
@@ -141,7 +141,7 @@ fn number(field: &'static str, wanted: Option<u16>, found: u16) -> Option<Differ
     differs(field, wanted.to_string(), found.to_string())
 }
 
-fn at_least(field: &'static str, wanted: Option<u16>, found: u16) -> Option<Difference> {
+pub(super) fn at_least(field: &'static str, wanted: Option<u16>, found: u16) -> Option<Difference> {
     let wanted = wanted.filter(|wanted| *wanted > found)?;
     differs(field, format!("at least {wanted}"), found.to_string())
 }

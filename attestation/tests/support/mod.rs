@@ -33,6 +33,11 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors")
 }
 
+/// The long run, by `STOA_TEST_FULL=1`.
+pub fn full() -> bool {
+    std::env::var_os("STOA_TEST_FULL").is_some_and(|value| value == "1")
+}
+
 pub fn time(secs: u64) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(secs))
 }

@@ -1,17 +1,13 @@
 //! Who coordinates: the rows about evidence, session key and signature.
 
-use core::time::Duration;
-use std::collections::BTreeSet;
-
-use rustls_pki_types::UnixTime;
 use stoa_attestation::channel::{
     Switches, check_clock, check_security_digest, check_session_signature, default_security_digest,
     session_report_data, statement_signature_input,
 };
-use stoa_attestation::policy::{Advisories, Minimum, Refusal, Tolerance, appraise};
+use stoa_attestation::policy::{appraise_code, appraise_platform};
 use stoa_attestation::{
-    Anchor, Body, Claims, Collateral, Evidence, Expected, Floors, Invalid, ReferenceValue,
-    SgxReference, TcbPolicy, TdxReference, Utc, Verified,
+    Anchor, Body, Claims, Collateral, Evidence, Expected, Floors, Invalid, ReferenceValue, Utc,
+    Verified,
 };
 
 use super::{Question, good, no, not_checked, outcome, same, utc};
@@ -85,60 +81,9 @@ pub(super) fn hardware(
     outcome(
         Check::Hardware,
         facts,
-        appraise_hardware(claims, &question.reference.tcb, question.now),
+        appraise_platform(claims, &question.reference.tcb, question.now),
         "genuine",
     )
-}
-
-/// All rules but those about the code: the measurement is compared with itself.
-fn appraise_hardware(
-    claims: &Verified<Claims>,
-    policy: &TcbPolicy,
-    now: UnixTime,
-) -> Result<(), Refusal> {
-    let policy = TcbPolicy {
-        debug: claims.body.debug(),
-        profiling: Tolerance::Accept,
-        service_td: Tolerance::Accept,
-        migratable: Tolerance::Accept,
-        sept_ve: Tolerance::Accept,
-        reserved_attributes: Tolerance::Accept,
-        ..policy.clone()
-    };
-    appraise(claims, &[measured(claims)], &policy, now)
-}
-
-/// All rules but those about the platform. A rule that neither of the two leaves out is asked twice.
-fn appraise_code(
-    claims: &Verified<Claims>,
-    references: &[ReferenceValue],
-    policy: &TcbPolicy,
-    now: UnixTime,
-) -> Result<(), Refusal> {
-    let policy = TcbPolicy {
-        accepted: BTreeSet::from([claims.tcb.status]),
-        advisories: Advisories::All,
-        platforms: None,
-        families: None,
-        minimum: Minimum::default(),
-        grace: Duration::MAX,
-        ..policy.clone()
-    };
-    appraise(claims, references, &policy, now)
-}
-
-/// The reference that fits this very code.
-fn measured(claims: &Claims) -> ReferenceValue {
-    match &claims.body {
-        Body::Sgx(body) => ReferenceValue::Sgx(SgxReference {
-            unique_id: Some(body.mr_enclave),
-            ..SgxReference::default()
-        }),
-        Body::Tdx(body) => ReferenceValue::Tdx(TdxReference {
-            mrtd: vec![body.mr_td],
-            ..TdxReference::default()
-        }),
-    }
 }
 
 pub(super) fn code(claims: Option<&Verified<Claims>>, question: &Question<'_>) -> Row {
@@ -165,15 +110,11 @@ pub(super) fn code(claims: Option<&Verified<Claims>>, question: &Question<'_>) -
     };
     let given = &question.reference.identities;
     if !given.is_empty() {
-        let appraised = appraise_code(claims, given, &question.reference.tcb, question.now);
+        let appraised = appraise_code(claims, given, &question.reference.tcb);
         return outcome(Check::Code, facts, appraised, "expected");
     }
-    match appraise_code(
-        claims,
-        &[measured(claims)],
-        &question.reference.tcb,
-        question.now,
-    ) {
+    let itself = ReferenceValue::exactly(&claims.body);
+    match appraise_code(claims, &[itself], &question.reference.tcb) {
         Ok(()) => not_checked(Check::Code, &facts, "no reference was given"),
         Err(refusal) => no(Check::Code, &facts, &refusal),
     }

@@ -137,6 +137,29 @@ impl<'a> Fields<'a> {
         Some(out)
     }
 
+    /// A list of ids of `N` bytes in hex, given in lower case; `what` they are is for the fault of those that are none.
+    pub(super) fn ids<const N: usize>(
+        &self,
+        name: &'static str,
+        max: usize,
+        what: &str,
+    ) -> Option<Vec<String>> {
+        let mut out = Vec::new();
+        for (at, text) in self.strings(name, max)? {
+            if hex::decode_to_slice(&text, &mut [0; N]).is_ok() {
+                out.push(text.to_ascii_lowercase());
+                continue;
+            }
+            let (text, digits) = (text.escape_debug(), 2 * N);
+            self.fault_at(
+                name,
+                at,
+                format!("is `{text}`, wanted {digits} hex digits ({what})"),
+            );
+        }
+        Some(out)
+    }
+
     /// A list of objects; items of another type are reported and left out.
     pub(super) fn objects(&self, name: &'static str, max: usize) -> Option<Vec<Fields<'a>>> {
         let items = self.list(name, max, "a list of objects")?;

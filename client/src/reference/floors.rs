@@ -26,7 +26,7 @@ const TOLERABLE: [&str; 5] = [
 
 /// Reads all of them into `tcb`; what is absent stays at its strict default.
 pub(super) fn read(fields: &Fields<'_>, tcb: &mut TcbPolicy) {
-    tcb.families = families(fields);
+    tcb.families = fields.ids::<FMSPC_BYTES>("families", FAMILIES_MAX, "an FMSPC");
     if let Some(minimum) = fields.object("minimum") {
         tcb.minimum = self::minimum(&minimum);
     }
@@ -55,22 +55,6 @@ pub(super) fn read(fields: &Fields<'_>, tcb: &mut TcbPolicy) {
         };
         *place = Tolerance::Accept;
     }
-}
-
-fn families(fields: &Fields<'_>) -> Option<Vec<String>> {
-    let mut out = Vec::new();
-    for (at, text) in fields.strings("families", FAMILIES_MAX)? {
-        let mut fmspc = [0; FMSPC_BYTES];
-        match hex::decode_to_slice(&text, &mut fmspc) {
-            Ok(()) => out.push(text.to_ascii_lowercase()),
-            Err(_) => {
-                let text = text.escape_debug();
-                let cause = format!("is `{text}`, wanted 12 hex digits (an FMSPC)");
-                fields.fault_at("families", at, cause);
-            }
-        }
-    }
-    Some(out)
 }
 
 fn minimum(fields: &Fields<'_>) -> Minimum {
