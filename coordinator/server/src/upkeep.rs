@@ -21,30 +21,18 @@ pub const UPKEEP_PAUSE: Duration = Duration::from_secs(30);
 pub async fn keep(app: Arc<App>, port: Arc<ClientPort>, dns_names: Vec<String>) {
     loop {
         tokio::time::sleep(UPKEEP_PAUSE).await;
-        if let Err(error) = client_leaf(&app, &port, &dns_names).await {
-            tracing::warn!(
-                event = "upkeep.failed",
-                what = "client-port-leaf",
-                error,
-                "Renewal failed"
-            );
-        }
-        if let Err(error) = collateral_floors(&app).await {
-            tracing::warn!(
-                event = "upkeep.failed",
-                what = "collateral-floors",
-                error,
-                "Renewal failed"
-            );
-        }
-        if let Err(error) = issuing_ca(&app).await {
-            tracing::warn!(
-                event = "upkeep.failed",
-                what = "issuing-ca",
-                error,
-                "Renewal failed"
-            );
-        }
+        said(
+            "client-port-leaf",
+            client_leaf(&app, &port, &dns_names).await,
+        );
+        said("collateral-floors", collateral_floors(&app).await);
+        said("issuing-ca", issuing_ca(&app).await);
+    }
+}
+
+fn said(what: &'static str, renewed: Result<(), String>) {
+    if let Err(error) = renewed {
+        tracing::warn!(event = "upkeep.failed", what, error, "Renewal failed");
     }
 }
 
