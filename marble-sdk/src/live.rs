@@ -22,6 +22,8 @@ use crate::marble::Marble;
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(500);
 /// Longest pause between two tries.
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// Shortest pause before a renewal: a clock that is ahead of the coordinator's sees every leaf as due the moment it comes.
+const RENEWAL_PAUSE_MIN: Duration = Duration::from_secs(1);
 /// Longest sleep before the clock is looked at again: it may be set, or the machine may have slept.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
 
@@ -214,12 +216,16 @@ fn pause(tries: u32) -> Duration {
 
 async fn sleep_until(time: u64) {
     loop {
-        let left = Duration::from_secs(time.saturating_sub(now()));
-        if left.is_zero() {
+        tokio::time::sleep(wait(time, now())).await;
+        if now() >= time {
             return;
         }
-        tokio::time::sleep(left.min(SLEEP_MAX)).await;
     }
+}
+
+/// How long to sleep before the next look at the clock; never nothing.
+fn wait(due: u64, now: u64) -> Duration {
+    Duration::from_secs(due.saturating_sub(now)).clamp(RENEWAL_PAUSE_MIN, SLEEP_MAX)
 }
 
 #[cfg(test)]
@@ -236,5 +242,14 @@ mod tests {
             [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]
         );
         assert_eq!(pause(u32::MAX), RETRY_PAUSE_MAX);
+    }
+
+    #[test]
+    fn what_is_due_already_waits_all_the_same_and_what_is_far_off_is_looked_at_again() {
+        assert_eq!(wait(0, 1_000), RENEWAL_PAUSE_MIN);
+        assert_eq!(wait(1_000, 1_000), RENEWAL_PAUSE_MIN);
+        assert_eq!(wait(1_010, 1_000), Duration::from_secs(10));
+        assert_eq!(wait(90_000, 1_000), SLEEP_MAX);
+        assert_eq!(wait(u64::MAX, 0), SLEEP_MAX);
     }
 }
