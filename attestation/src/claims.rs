@@ -1,6 +1,6 @@
 //! What verified evidence says: data only, judged by `policy`.
 //!
-//! Does not live here: the fields of the reports (`sgx`, `tdx`), how the TCB status comes about (`tcb`).
+//! Does not live here: the fields of the reports (`sgx`, `tdx`, `snp`), how the TCB status comes about (`tcb`).
 
 use rustls_pki_types::UnixTime;
 
@@ -8,6 +8,7 @@ use crate::dates::Window;
 use crate::invalid::Dated;
 use crate::kind::Kind;
 use crate::pck::Platform;
+use crate::product::{Product, SnpTcb, VekKind};
 use crate::quote::Body;
 use crate::tcb::Tcb;
 
@@ -16,20 +17,98 @@ use crate::tcb::Tcb;
 pub struct Claims {
     /// What kind of evidence it was.
     pub kind: Kind,
-    /// Version of the quote: 3, 4 or 5.
+    /// Version of the quote or report.
     pub quote_version: u16,
     /// The 64 bytes that bind the evidence; equal to what the caller expected.
     pub report_data: [u8; 64],
     /// Measurements and flags.
     pub body: Body,
-    /// How current the platform is.
-    pub tcb: Tcb,
-    /// Which platform it is.
-    pub platform: Platform,
+    /// Which platform it is and how current, as its vendor tells it.
+    pub origin: Origin,
     /// When the collateral holds.
     pub dates: Dates,
     /// SHA-256 of the DER of the anchor that everything led to.
     pub anchor: [u8; 32],
+}
+
+impl Claims {
+    /// What a TCB info says of an Intel platform; `None` from another vendor.
+    #[must_use]
+    pub fn tcb(&self) -> Option<&Tcb> {
+        self.intel().map(|origin| &origin.tcb)
+    }
+
+    /// An Intel platform; `None` from another vendor.
+    #[must_use]
+    pub fn platform(&self) -> Option<&Platform> {
+        self.intel().map(|origin| &origin.platform)
+    }
+
+    /// An AMD platform; `None` from another vendor.
+    #[must_use]
+    pub fn snp(&self) -> Option<&SnpOrigin> {
+        match &self.origin {
+            Origin::Intel(_) => None,
+            Origin::Amd(origin) => Some(origin),
+        }
+    }
+
+    /// How current the platform is, in a few words: a TCB status, or the reported versions where the vendor has none.
+    #[must_use]
+    pub fn tcb_words(&self) -> String {
+        match &self.origin {
+            Origin::Intel(origin) => origin.tcb.status.to_string(),
+            Origin::Amd(origin) => origin.reported_tcb.to_string(),
+        }
+    }
+
+    fn intel(&self) -> Option<&IntelOrigin> {
+        match &self.origin {
+            Origin::Intel(origin) => Some(origin),
+            Origin::Amd(_) => None,
+        }
+    }
+}
+
+/// Where evidence comes from, in the terms of its vendor.
+#[derive(Debug, Clone)]
+pub enum Origin {
+    /// SGX and TDX.
+    Intel(Box<IntelOrigin>),
+    /// SEV-SNP.
+    Amd(Box<SnpOrigin>),
+}
+
+/// An Intel platform.
+#[derive(Debug, Clone)]
+pub struct IntelOrigin {
+    /// How current it is.
+    pub tcb: Tcb,
+    /// Which it is.
+    pub platform: Platform,
+}
+
+/// An AMD platform.
+#[derive(Debug, Clone)]
+pub struct SnpOrigin {
+    /// As the report names it; with report version 2, as the certificate does.
+    pub product: Product,
+    /// What signed the report.
+    pub signer: VekKind,
+    /// The cloud provider whose VLEK signed, as AMD wrote it: `CN=cc-us-east-2.amazonaws.com`.
+    pub provider: Option<String>,
+    /// Of which the signing key is; equal to the certificate's.
+    pub reported_tcb: SnpTcb,
+    /// Behind which the firmware can't go back.
+    pub committed_tcb: SnpTcb,
+    /// When the guest was launched.
+    pub launch_tcb: SnpTcb,
+    /// Of now; it may go back to the committed one.
+    pub current_tcb: SnpTcb,
+    /// 64 bytes; `None` if the host masks it.
+    pub chip_id: Option<[u8; 64]>,
+    /// Whether there was a revocation list to look into.
+    pub revocation_checked: bool,
 }
 
 /// The windows of the collateral's signed objects. No window begins after the time of the verification.
@@ -55,7 +134,7 @@ impl Dates {
         ends.min().unwrap_or(self.evidence_until)
     }
 
-    /// The end of the evidence's own certificates: PCK certificate, PCK CA, root.
+    /// The end of the evidence's own certificates: PCK certificate, PCK CA, root; or VEK, ASK, ARK.
     #[must_use]
     pub fn evidence_until(&self) -> UnixTime {
         self.evidence_until

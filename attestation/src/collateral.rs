@@ -1,7 +1,8 @@
 //! Collateral: what the vendor says of its platforms. Parsed and signature-checked once, dated at each use.
 //!
 //! Layout: one JSON object with the members of `sgx_ql_qve_collateral_t`: issuer chains as PEM text, CRLs and signatures
-//! as hex, `tcb_info` and `qe_identity` as the exact signed text (docs/protocol/dcap.md, section 2).
+//! as hex, `tcb_info` and `qe_identity` as the exact signed text (docs/protocol/dcap.md, section 2). With a member `tee`
+//! it is AMD's (docs/protocol/snp.md, section 2; `snp_collateral`).
 //! Does not live here: fetching it (stoa-collateral), dates against `now` (`verify`).
 
 use rustls_pki_types::UnixTime;
@@ -13,8 +14,10 @@ use crate::invalid::{Chain, CrlName, Dated, Invalid, Role};
 use crate::kind::Kind;
 use crate::pck;
 use crate::pem;
+use crate::product::{Product, SnpTcb, VekKind};
 use crate::qe_identity::QeIdentity;
-use crate::signatures::Signatures;
+use crate::signatures::{Algorithm, Signatures};
+use crate::snp_collateral::{self, AmdChain, UnverifiedAmd};
 use crate::tcb_info::TcbInfo;
 use crate::trust::Trust;
 use crate::verified::Verified;
@@ -30,6 +33,21 @@ const TCB_SIGNER_PHRASE: &str = "SGX TCB Signing";
 #[derive(Debug)]
 pub struct Collateral {
     json: Vec<u8>,
+    endorsed: Endorsed,
+}
+
+/// What a vendor said.
+#[derive(Debug)]
+pub(crate) enum Endorsed {
+    /// Intel, of the platforms of one FMSPC.
+    Dcap(Box<Dcap>),
+    /// AMD, of the chips of one product.
+    Amd(Box<AmdChain>),
+}
+
+/// Intel's collateral.
+#[derive(Debug)]
+pub(crate) struct Dcap {
     pub(crate) anchor: Certificate,
     pub(crate) pck_ca: Certificate,
     pub(crate) root_crl: Crl,
@@ -53,48 +71,63 @@ impl Collateral {
                 limit: COLLATERAL_LEN_MAX,
             });
         }
-        let parts: Json =
-            serde_json::from_slice(json).map_err(|cause| Invalid::CollateralMalformed {
-                field: "JSON",
-                cause: format!("is not what it should be: {cause}"),
-            })?;
+        let malformed = |cause| Invalid::CollateralMalformed {
+            field: "JSON",
+            cause: format!("is not what it should be: {cause}"),
+        };
+        let told: Told = serde_json::from_slice(json).map_err(malformed)?;
+        let parts = match told.tee.as_deref() {
+            None => {
+                let parts = serde_json::from_slice(json).map_err(malformed)?;
+                Parts::Dcap(Box::new(UnverifiedDcap::parse(parts)?))
+            }
+            Some("snp") => {
+                let parts = serde_json::from_slice(json).map_err(malformed)?;
+                Parts::Amd(Box::new(UnverifiedAmd::parse(parts)?))
+            }
+            Some(other) => {
+                return Err(Invalid::CollateralMalformed {
+                    field: "tee",
+                    cause: format!(
+                        "is `{}`, wanted `snp` or no such member",
+                        other.escape_debug()
+                    ),
+                });
+            }
+        };
         Ok(UnverifiedCollateral {
-            root_crl: hex_member("root_ca_crl", &parts.root_ca_crl)?,
-            pck_crl: hex_member("pck_crl", &parts.pck_crl)?,
-            tcb_info_signature: signature("tcb_info_signature", &parts.tcb_info_signature)?,
-            qe_identity_signature: signature(
-                "qe_identity_signature",
-                &parts.qe_identity_signature,
-            )?,
             parts,
             json: json.to_vec(),
         })
     }
 
-    /// SGX or TDX: what its TCB info is for.
+    /// What evidence it is for.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        self.tcb_info.kind
+        match &self.endorsed {
+            Endorsed::Dcap(dcap) => dcap.tcb_info.kind,
+            Endorsed::Amd(_) => Kind::Snp,
+        }
     }
 
     /// The first second at which all its objects hold.
     #[must_use]
     pub fn valid_from(&self) -> UnixTime {
         let begins = self.windows().into_iter().map(|(_, window)| window.from);
-        begins.max().unwrap_or(self.anchor.window.from)
+        begins.max().unwrap_or(self.anchor().window.from)
     }
 
     /// The last second at which all its objects hold.
     #[must_use]
     pub fn valid_until(&self) -> UnixTime {
         let ends = self.windows().into_iter().map(|(_, window)| window.until);
-        ends.min().unwrap_or(self.anchor.window.until)
+        ends.min().unwrap_or(self.anchor().window.until)
     }
 
     /// SHA-256 of the DER of the anchor that it leads to.
     #[must_use]
     pub fn anchor_sha256(&self) -> [u8; 32] {
-        self.anchor.sha256()
+        self.anchor().sha256()
     }
 
     /// The bytes as parsed, for handing on.
@@ -103,29 +136,101 @@ impl Collateral {
         &self.json
     }
 
-    /// FMSPC of the platforms that it is for.
+    /// FMSPC of the Intel platforms that it is for; `None` if it is AMD's.
     #[must_use]
-    pub fn fmspc(&self) -> [u8; 6] {
-        self.tcb_info.fmspc
+    pub fn fmspc(&self) -> Option<[u8; 6]> {
+        self.dcap().map(|dcap| dcap.tcb_info.fmspc)
     }
 
-    /// tcbEvaluationDataNumber, the lower one of TCB info and QE identity.
+    /// The AMD product that it is for; `None` if it is Intel's.
     #[must_use]
-    pub fn evaluation_number(&self) -> u32 {
-        self.tcb_info
-            .evaluation_number
-            .min(self.qe_identity.evaluation_number)
+    pub fn product(&self) -> Option<Product> {
+        self.amd().map(|amd| amd.product)
     }
 
-    /// Numbers of root CRL and PCK CRL: big-endian magnitudes without leading zeros.
+    /// Whose ASK it has; `None` if it is Intel's.
     #[must_use]
-    pub fn crl_numbers(&self) -> (&[u8], &[u8]) {
-        (&self.root_crl.number, &self.pck_crl.number)
+    pub fn signer(&self) -> Option<VekKind> {
+        self.amd().map(|amd| amd.kind)
     }
 
-    /// Each signed object that a freshness rule is about, with its window.
+    /// The chip and TCB of the VCEK that it has: hardware id of 64 or 8 bytes, and versions.
+    #[must_use]
+    pub fn chip(&self) -> Option<(&[u8], SnpTcb)> {
+        let vek = self.amd()?.vek.as_ref()?;
+        Some((vek.hardware_id.as_deref()?, vek.tcb))
+    }
+
+    /// tcbEvaluationDataNumber, the lower one of TCB info and QE identity; `None` if it is AMD's, who has none.
+    #[must_use]
+    pub fn evaluation_number(&self) -> Option<u32> {
+        self.dcap().map(|dcap| {
+            dcap.tcb_info
+                .evaluation_number
+                .min(dcap.qe_identity.evaluation_number)
+        })
+    }
+
+    /// Each revocation list and its number: a big-endian magnitude without leading zeros.
+    #[must_use]
+    pub fn crl_numbers(&self) -> Vec<(CrlName, &[u8])> {
+        match &self.endorsed {
+            Endorsed::Dcap(dcap) => vec![
+                (CrlName::Root, dcap.root_crl.number.as_slice()),
+                (CrlName::Pck, dcap.pck_crl.number.as_slice()),
+            ],
+            Endorsed::Amd(amd) => amd
+                .crl
+                .iter()
+                .map(|crl| (CrlName::Ark, crl.number.as_slice()))
+                .collect(),
+        }
+    }
+
+    /// The root that everything led to.
+    pub(crate) fn anchor(&self) -> &Certificate {
+        match &self.endorsed {
+            Endorsed::Dcap(dcap) => &dcap.anchor,
+            Endorsed::Amd(amd) => &amd.ark,
+        }
+    }
+
+    pub(crate) fn content(&self) -> &Endorsed {
+        &self.endorsed
+    }
+
+    fn dcap(&self) -> Option<&Dcap> {
+        match &self.endorsed {
+            Endorsed::Dcap(dcap) => Some(dcap),
+            Endorsed::Amd(_) => None,
+        }
+    }
+
+    fn amd(&self) -> Option<&AmdChain> {
+        match &self.endorsed {
+            Endorsed::Dcap(_) => None,
+            Endorsed::Amd(amd) => Some(amd),
+        }
+    }
+
+    /// Each signed object that a freshness rule is about, with its window; for [`Collateral::valid_from`] also the ASK.
     #[must_use]
     pub fn windows(&self) -> Vec<(Dated, Window)> {
+        match &self.endorsed {
+            Endorsed::Dcap(dcap) => dcap.windows(),
+            Endorsed::Amd(amd) => {
+                let ask = (Dated::Certificate(amd.ask.role), amd.ask.window);
+                let vek = amd.vek.iter().map(|vek| &vek.certificate);
+                let vek = vek.map(|vek| (Dated::Certificate(vek.role), vek.window));
+                amd.windows().into_iter().chain([ask]).chain(vek).collect()
+            }
+        }
+    }
+}
+
+impl Dcap {
+    /// Each signed object that a freshness rule is about, with its window.
+    pub(crate) fn windows(&self) -> Vec<(Dated, Window)> {
         vec![
             (Dated::TcbInfo, self.tcb_info.window),
             (Dated::QeIdentity, self.qe_identity.window),
@@ -148,6 +253,17 @@ impl Collateral {
 #[derive(Debug, Clone)]
 pub struct UnverifiedCollateral {
     json: Vec<u8>,
+    parts: Parts,
+}
+
+#[derive(Debug, Clone)]
+enum Parts {
+    Dcap(Box<UnverifiedDcap>),
+    Amd(Box<UnverifiedAmd>),
+}
+
+#[derive(Debug, Clone)]
+struct UnverifiedDcap {
     parts: Json,
     root_crl: Vec<u8>,
     pck_crl: Vec<u8>,
@@ -156,46 +272,79 @@ pub struct UnverifiedCollateral {
 }
 
 impl UnverifiedCollateral {
-    /// Checks 2 to 6 of docs/protocol/dcap.md: every signature and every revocation, and what the signed texts say.
-    /// No date is judged.
+    /// Checks 2 to 6 of docs/protocol/dcap.md, or 2 to 5 of docs/protocol/snp.md: every signature and every revocation,
+    /// and what the signed texts say. No date is judged.
     ///
     /// # Errors
     /// The first check that fails.
     pub fn verify(self, trust: &Trust<'_>) -> Result<Verified<Collateral>, Invalid> {
-        let mut signatures = trust.signatures()?;
-        let parts = &self.parts;
+        let (endorsed, signatures) = match &self.parts {
+            Parts::Dcap(dcap) => {
+                let mut signatures = trust.signatures(&[Algorithm::EcdsaP256Sha256])?;
+                let dcap = dcap.verify(trust, &mut signatures)?;
+                (Endorsed::Dcap(Box::new(dcap)), signatures)
+            }
+            Parts::Amd(amd) => {
+                let mut signatures = trust.signatures(&snp_collateral::ALGORITHMS)?;
+                let amd = amd.verify(trust, &mut signatures)?;
+                (Endorsed::Amd(Box::new(amd)), signatures)
+            }
+        };
+        signatures.remember();
+        Ok(Verified::new(Collateral {
+            json: self.json,
+            endorsed,
+        }))
+    }
+}
 
+impl UnverifiedDcap {
+    fn parse(parts: Json) -> Result<Self, Invalid> {
+        Ok(Self {
+            root_crl: hex_member("root_ca_crl", &parts.root_ca_crl)?,
+            pck_crl: hex_member("pck_crl", &parts.pck_crl)?,
+            tcb_info_signature: signature("tcb_info_signature", &parts.tcb_info_signature)?,
+            qe_identity_signature: signature(
+                "qe_identity_signature",
+                &parts.qe_identity_signature,
+            )?,
+            parts,
+        })
+    }
+
+    fn verify(&self, trust: &Trust<'_>, signatures: &mut Signatures<'_>) -> Result<Dcap, Invalid> {
+        let parts = &self.parts;
         let [signer, root] = chain(
             Chain::TcbInfo,
             &parts.tcb_info_issuer_chain,
             [Role::TcbInfoSigner, Role::Root],
         )?;
         let anchor = trust
-            .anchor_of(Chain::TcbInfo, &root, &mut signatures)?
+            .anchor_of(Chain::TcbInfo, &root, signatures)?
             .certificate
             .clone();
         let tcb_info_signer = signer;
-        check_signer(&tcb_info_signer, &anchor, &mut signatures)?;
+        check_signer(&tcb_info_signer, &anchor, signatures)?;
 
         let roles = [Role::QeIdentitySigner, Role::Root];
         let [qe_identity_signer, root] =
             chain(Chain::QeIdentity, &parts.qe_identity_issuer_chain, roles)?;
-        check_same_anchor(trust, Chain::QeIdentity, &root, &anchor, &mut signatures)?;
-        check_signer(&qe_identity_signer, &anchor, &mut signatures)?;
+        check_same_anchor(trust, Chain::QeIdentity, &root, &anchor, signatures)?;
+        check_signer(&qe_identity_signer, &anchor, signatures)?;
 
         let [pck_ca, root] = chain(
             Chain::PckCrl,
             &parts.pck_crl_issuer_chain,
             [Role::PckCa, Role::Root],
         )?;
-        check_same_anchor(trust, Chain::PckCrl, &root, &anchor, &mut signatures)?;
-        check_pck_ca(&pck_ca, &anchor, &mut signatures)?;
+        check_same_anchor(trust, Chain::PckCrl, &root, &anchor, signatures)?;
+        check_pck_ca(&pck_ca, &anchor, signatures)?;
 
-        let root_crl = Crl::verify(CrlName::Root, &self.root_crl, &anchor, &mut signatures)?;
+        let root_crl = Crl::verify(CrlName::Root, &self.root_crl, &anchor, signatures)?;
         for certificate in [&anchor, &tcb_info_signer, &qe_identity_signer, &pck_ca] {
             root_crl.check_not_revoked(certificate)?;
         }
-        let pck_crl = Crl::verify(CrlName::Pck, &self.pck_crl, &pck_ca, &mut signatures)?;
+        let pck_crl = Crl::verify(CrlName::Pck, &self.pck_crl, &pck_ca, signatures)?;
 
         let text = parts.tcb_info.as_bytes();
         if !signatures.check_raw(&tcb_info_signer.key, text, &self.tcb_info_signature) {
@@ -209,9 +358,7 @@ impl UnverifiedCollateral {
         }
         let qe_identity = QeIdentity::parse(tcb_info.kind, &parts.qe_identity)?;
 
-        signatures.remember();
-        Ok(Verified::new(Collateral {
-            json: self.json,
+        Ok(Dcap {
             anchor,
             pck_ca,
             root_crl,
@@ -220,7 +367,7 @@ impl UnverifiedCollateral {
             qe_identity,
             tcb_info_signer,
             qe_identity_signer,
-        }))
+        })
     }
 }
 
@@ -323,6 +470,12 @@ fn signature(field: &'static str, text: &str) -> Result<[u8; 64], Invalid> {
             field,
             cause: format!("has {} bytes, wanted 64 (r and s)", bytes.len()),
         })
+}
+
+/// Which vendor's it is.
+#[derive(Deserialize)]
+struct Told {
+    tee: Option<String>,
 }
 
 /// Other members are ignored, `pck_certificate_chain` among them: the chain that counts is the quote's.

@@ -1,6 +1,6 @@
 //! Certificate revocation lists: DER to [`Crl`], and whose list it is.
 //!
-//! Sources: RFC 5280, sections 5 and 6.3.3; Intel SGX PCK Certificate and CRL Profile Specification, 1.6. Lists are
+//! Sources: RFC 5280, sections 5 and 6.3.3; Intel SGX PCK Certificate and CRL Profile Specification, 1.6; AMD 57230, 2. Lists are
 //! whole and direct: delta lists, indirect lists and distribution points are critical extensions and refused as such.
 //! Does not live here: dates (judged at each use, in `verify`).
 
@@ -10,7 +10,7 @@ use x509_parser::prelude::{CertificateRevocationList, FromDer, ParsedExtension};
 
 use crate::dates::Window;
 use crate::invalid::{CrlName, Invalid};
-use crate::signatures::Signatures;
+use crate::signatures::{Algorithm, Signatures};
 use crate::x509::{
     Certificate, check_outer, common_name, serial, signature_algorithm, time, whole_bytes,
 };
@@ -44,7 +44,11 @@ impl Crl {
         if list.version().map(|version| version.0) != Some(1) {
             return Err(malformed("is not of version 2".to_owned()));
         }
-        signature_algorithm(&list.signature_algorithm).map_err(malformed)?;
+        let algorithm = match name {
+            CrlName::Ark => Algorithm::RsaPssSha384,
+            CrlName::Root | CrlName::Pck => Algorithm::EcdsaP256Sha256,
+        };
+        signature_algorithm(&list.signature_algorithm, algorithm).map_err(malformed)?;
         if list.signature_algorithm != list.tbs_cert_list.signature {
             return Err(malformed(
                 "names two different signature algorithms".to_owned(),
@@ -59,8 +63,9 @@ impl Crl {
             });
         }
         let signature = whole_bytes(&list.signature_value).map_err(malformed)?;
-        check_outer(der, list.tbs_cert_list.as_ref(), &signature).map_err(malformed)?;
-        if !signatures.check(&issuer.key, list.tbs_cert_list.as_ref(), &signature) {
+        let tbs = list.tbs_cert_list.as_ref();
+        check_outer(der, tbs, &signature, algorithm).map_err(malformed)?;
+        if !signatures.check(&issuer.key, tbs, &signature) {
             return Err(Invalid::CrlSignature { crl: name });
         }
         if issuer.subject_key_id.as_deref() != Some(&extensions.authority_key_id) {

@@ -15,7 +15,7 @@ use std::collections::btree_map::Entry;
 use rustls_pki_types::UnixTime;
 use stoa_explain::Explain;
 
-use crate::collateral::Collateral;
+use crate::collateral::{Collateral, Endorsed};
 use crate::dates::{Utc, Window};
 use crate::verified::Verified;
 
@@ -163,9 +163,21 @@ impl Collateral {
         let anchor = &hex::encode(self.anchor_sha256())[..16];
         let name = |object: String| format!("{anchor}/{object}");
         let kind = self.kind().name();
-        let fmspc = hex::encode(self.fmspc());
-        let (tcb, qe) = (&self.tcb_info, &self.qe_identity);
-        let (root_crl, pck_crl) = (&self.root_crl, &self.pck_crl);
+        let dcap = match self.content() {
+            Endorsed::Dcap(dcap) => dcap,
+            Endorsed::Amd(amd) => {
+                let crl = amd.crl.iter();
+                return crl
+                    .map(|crl| {
+                        let mark = Mark::new(&crl.number, crl.window);
+                        (name("ark-crl".to_owned()), mark)
+                    })
+                    .collect();
+            }
+        };
+        let fmspc = hex::encode(dcap.tcb_info.fmspc);
+        let (tcb, qe) = (&dcap.tcb_info, &dcap.qe_identity);
+        let (root_crl, pck_crl) = (&dcap.root_crl, &dcap.pck_crl);
         vec![
             (
                 name(format!("tcb-info/{kind}/{fmspc}")),
@@ -180,7 +192,7 @@ impl Collateral {
                 Mark::new(&root_crl.number, root_crl.window),
             ),
             (
-                name(format!("pck-crl/{}", self.pck_ca.common_name)),
+                name(format!("pck-crl/{}", dcap.pck_ca.common_name)),
                 Mark::new(&pck_crl.number, pck_crl.window),
             ),
         ]

@@ -1,6 +1,6 @@
 //! Why evidence or collateral is not genuine: one variant for each link that can break.
 //!
-//! The order of the variants is the order of the checks in docs/protocol/dcap.md.
+//! The order of the variants is the order of the checks in docs/protocol/dcap.md, then that of docs/protocol/snp.md.
 //! Does not live here: what a policy refuses in genuine evidence (`policy::Refusal`).
 
 use core::fmt;
@@ -10,6 +10,7 @@ use stoa_explain::Explain;
 
 use crate::dates::Utc;
 use crate::kind::Kind;
+use crate::product::{Product, SnpTcb, VekKind};
 
 /// A certificate, named by its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +26,12 @@ pub enum Role {
     TcbInfoSigner,
     /// The signer of the QE identity (with Intel the same certificate).
     QeIdentitySigner,
+    /// AMD's root of a product, the trust anchor.
+    Ark,
+    /// The CA between ARK and VEK: ASK, or ASVK for VLEKs.
+    Ask,
+    /// What signs SNP reports: VCEK (of a chip) or VLEK (of a provider).
+    Vek,
 }
 
 impl fmt::Display for Role {
@@ -35,6 +42,9 @@ impl fmt::Display for Role {
             Role::Pck => "PCK certificate",
             Role::TcbInfoSigner => "certificate that signs the TCB info",
             Role::QeIdentitySigner => "certificate that signs the QE identity",
+            Role::Ark => "ARK certificate",
+            Role::Ask => "ASK certificate",
+            Role::Vek => "VEK certificate",
         })
     }
 }
@@ -53,6 +63,8 @@ pub enum Chain {
     QeIdentity,
     /// A file with a trust anchor: one certificate.
     Anchor,
+    /// `ask_ark_chain`: ASK or ASVK, ARK.
+    Amd,
 }
 
 impl fmt::Display for Chain {
@@ -63,6 +75,7 @@ impl fmt::Display for Chain {
             Chain::TcbInfo => "certificate chain of the TCB info",
             Chain::QeIdentity => "certificate chain of the QE identity",
             Chain::Anchor => "file of the trust anchor",
+            Chain::Amd => "certificate chain of the ASK",
         })
     }
 }
@@ -75,6 +88,8 @@ pub enum CrlName {
     Root,
     /// The PCK CA's, which revokes platforms.
     Pck,
+    /// The ARK's, which revokes ASKs and VEKs.
+    Ark,
 }
 
 impl fmt::Display for CrlName {
@@ -82,6 +97,7 @@ impl fmt::Display for CrlName {
         f.write_str(match self {
             CrlName::Root => "root CRL",
             CrlName::Pck => "PCK CRL",
+            CrlName::Ark => "ARK CRL",
         })
     }
 }
@@ -156,9 +172,11 @@ pub enum Invalid {
     /// Check 0: the caller expects 64 zero bytes, which binds nothing.
     #[error("the expected report data is all zero and would bind the evidence to nothing")]
     ExpectedZero,
-    /// Check 0: the caller passed no algorithm for ECDSA P-256 with SHA-256.
-    #[error("none of the {passed} signature algorithms passed in is ECDSA P-256 with SHA-256")]
+    /// Check 0: the caller passed no algorithm that the verification needs.
+    #[error("none of the {passed} signature algorithms passed in is {wanted}")]
     AlgorithmMissing {
+        /// The algorithm that is needed.
+        wanted: &'static str,
         /// How many algorithms were passed.
         passed: usize,
     },
@@ -186,8 +204,8 @@ pub enum Invalid {
         /// The value found.
         found: u64,
     },
-    /// Check 1: a field or length of the quote.
-    #[error("malformed quote: {field} {cause}")]
+    /// Check 1: a field or length of the quote or report.
+    #[error("malformed evidence: {field} {cause}")]
     Malformed {
         /// The field.
         field: &'static str,
@@ -518,6 +536,87 @@ pub enum Invalid {
         /// The time that the caller gave.
         now: UnixTime,
     },
+    /// SNP, check 1.
+    #[error("SNP report version {found} is not supported, wanted 2 to 5")]
+    SnpReportVersion {
+        /// The version found.
+        found: u32,
+    },
+    /// SNP, check 1.
+    #[error(
+        "SNP signature algorithm {found} is not supported, wanted 1 (ECDSA P-384 with SHA-384)"
+    )]
+    SnpSignatureAlgorithm {
+        /// The algorithm found.
+        found: u32,
+    },
+    /// SNP, check 1: no key that could be known signed the report.
+    #[error("SNP report: {field} is {found}, wanted {wanted}")]
+    SnpSigningKey {
+        /// SIGNING_KEY or MASK_CHIP_KEY.
+        field: &'static str,
+        /// What it must be.
+        wanted: &'static str,
+        /// What it is.
+        found: u32,
+    },
+    /// SNP, check 5: neither the evidence nor the collateral has the certificate that the report is verified with.
+    #[error("no {wanted} certificate: the evidence carries none, and the collateral has none")]
+    VekMissing {
+        /// VCEK or VLEK, as the report says.
+        wanted: VekKind,
+    },
+    /// SNP, check 5.
+    #[error("VEK certificate: AMD's extensions: {cause}")]
+    VekExtension {
+        /// What is wrong with them.
+        cause: String,
+    },
+    /// SNP, check 6.
+    #[error("{part} is for a {found}, the report was signed by a {wanted}")]
+    VekKindDiffers {
+        /// The certificate or the collateral.
+        part: &'static str,
+        /// The report's.
+        wanted: VekKind,
+        /// The part's.
+        found: VekKind,
+    },
+    /// SNP, check 7.
+    #[error("SNP report: {found} is of no known product")]
+    SnpProductUnknown {
+        /// What stands where a product is told.
+        found: String,
+    },
+    /// SNP, check 7.
+    #[error("{part} is for {found}, the report is of {wanted}")]
+    SnpProductDiffers {
+        /// The certificate or the collateral.
+        part: &'static str,
+        /// The report's.
+        wanted: Product,
+        /// The part's.
+        found: Product,
+    },
+    /// SNP, check 8.
+    #[error("SNP report: its signature is not by the key of the VEK certificate")]
+    ReportSignature,
+    /// SNP, check 9.
+    #[error("chip id of the report is {found}, the certificate's hardware id is {wanted}")]
+    HardwareIdDiffers {
+        /// The certificate's, lowercase hex.
+        wanted: String,
+        /// The report's, lowercase hex.
+        found: String,
+    },
+    /// SNP, check 10.
+    #[error("REPORTED_TCB is {found}, the certificate is for {wanted}")]
+    ReportedTcbDiffers {
+        /// The certificate's.
+        wanted: SnpTcb,
+        /// The report's.
+        found: SnpTcb,
+    },
 }
 
 impl Explain for Invalid {
@@ -546,23 +645,30 @@ impl Explain for Invalid {
             Invalid::CertificateSignature { role } => match role {
                 Role::Pck => "pck-signature-invalid",
                 Role::PckCa => "pck-ca-signature-invalid",
-                Role::Root => "root-signature-invalid",
+                Role::Root | Role::Ark => "root-signature-invalid",
+                Role::Ask => "ask-signature-invalid",
+                Role::Vek => "vek-signature-invalid",
                 _ => "tcb-signer-signature-invalid",
             },
             Invalid::CrlMalformed { crl, .. } => match crl {
                 CrlName::Root => "root-crl-malformed",
                 CrlName::Pck => "pck-crl-malformed",
+                CrlName::Ark => "ark-crl-malformed",
             },
             Invalid::CrlIssuer { crl, .. } => match crl {
                 CrlName::Root => "root-crl-issuer-differs",
                 CrlName::Pck => "pck-crl-issuer-differs",
+                CrlName::Ark => "ark-crl-issuer-differs",
             },
             Invalid::CrlSignature { crl } => match crl {
                 CrlName::Root => "root-crl-signature-invalid",
                 CrlName::Pck => "pck-crl-signature-invalid",
+                CrlName::Ark => "ark-crl-signature-invalid",
             },
             Invalid::Revoked { role, .. } => match role {
-                Role::Root => "root-revoked",
+                Role::Root | Role::Ark => "root-revoked",
+                Role::Ask => "ask-revoked",
+                Role::Vek => "vek-revoked",
                 Role::PckCa => "pck-ca-revoked",
                 Role::Pck => "pck-revoked",
                 Role::TcbInfoSigner | Role::QeIdentitySigner => "tcb-signer-revoked",
@@ -590,14 +696,29 @@ impl Explain for Invalid {
             Invalid::CertificateNotYetValid { role, .. } => match role {
                 Role::Pck => "pck-not-yet-valid",
                 Role::PckCa => "pck-ca-not-yet-valid",
+                Role::Ask => "ask-not-yet-valid",
+                Role::Vek => "vek-not-yet-valid",
                 _ => "root-not-yet-valid",
             },
             Invalid::CertificateExpired { role, .. } => match role {
                 Role::Pck => "pck-expired",
                 Role::PckCa => "pck-ca-expired",
+                Role::Ask => "ask-expired",
+                Role::Vek => "vek-expired",
                 _ => "root-expired",
             },
             Invalid::CollateralNotYetValid { .. } => "collateral-not-yet-valid",
+            Invalid::SnpReportVersion { .. } => "snp-report-version-unsupported",
+            Invalid::SnpSignatureAlgorithm { .. } => "snp-signature-algorithm-unsupported",
+            Invalid::SnpSigningKey { .. } => "snp-signing-key-unknown",
+            Invalid::VekMissing { .. } => "vek-missing",
+            Invalid::VekExtension { .. } => "vek-extension-malformed",
+            Invalid::VekKindDiffers { .. } => "vek-kind-differs",
+            Invalid::SnpProductUnknown { .. } => "snp-product-unknown",
+            Invalid::SnpProductDiffers { .. } => "snp-product-differs",
+            Invalid::ReportSignature => "report-signature-invalid",
+            Invalid::HardwareIdDiffers { .. } => "hardware-id-differs",
+            Invalid::ReportedTcbDiffers { .. } => "reported-tcb-differs",
         }
     }
 

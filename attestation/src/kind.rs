@@ -12,7 +12,7 @@ pub enum Kind {
     SgxDcap,
     /// 2: TDX DCAP quote, raw.
     TdxDcap,
-    /// 3: AMD SEV-SNP report and its certificate. Not verified by this version.
+    /// 3: AMD SEV-SNP report and its certificate.
     Snp,
     /// 4: TPM 2.0 quote with its logs. Not verified by this version.
     Tpm,

@@ -1,20 +1,21 @@
 //! Reference values and TCB policy: is genuine evidence acceptable?
 //!
 //! Does not live here: how manifests and reference files spell these (stoa-manifest, stoa-client), whether the evidence
-//! is genuine (`verify`). Docs: docs/protocol/dcap.md, section 4.
+//! is genuine (`verify`). Docs: docs/protocol/dcap.md and snp.md, section 4.
 
 mod freshness;
 mod infrastructure;
 mod minimum;
 mod reference;
 mod refusal;
+mod snp;
 
 use core::time::Duration;
 use std::collections::BTreeSet;
 
 use rustls_pki_types::UnixTime;
 
-use crate::claims::Claims;
+use crate::claims::{Claims, Origin};
 use crate::quote::Body;
 use crate::status::TcbStatus;
 use crate::tdx::TdxBody;
@@ -26,6 +27,7 @@ pub use minimum::Minimum;
 pub use reference::{ReferenceValue, SgxReference, TdxReference};
 use refusal::differs;
 pub use refusal::{Difference, Refusal, TdProperty};
+pub use snp::{SnpPolicy, SnpProperty, SnpReference, SnpTcbMinimum};
 
 /// The coordinator's reference: what a marble or a client holds against its evidence.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,9 +69,10 @@ pub struct TcbPolicy {
     pub advisories: Advisories,
     /// DEBUG attribute, equal both ways: a policy for debug refuses production. Default: false.
     pub debug: bool,
-    /// PPIDs and PIIDs in lowercase hex on which the code may run; `None` is anywhere.
+    /// PPIDs, PIIDs and chip ids in lowercase hex on which the code may run; `None` is anywhere.
     pub platforms: Option<Vec<String>>,
-    /// Kinds of platform on which the code may run: FMSPC in lowercase hex. `None` is any.
+    /// Kinds of platform on which the code may run: FMSPC in lowercase hex, or `milan`, `genoa`, `turin`. `None` is
+    /// any.
     pub families: Option<Vec<String>>,
     /// What the platform must at least be, whatever its status says.
     pub minimum: Minimum,
@@ -87,6 +90,8 @@ pub struct TcbPolicy {
     pub sept_ve: Tolerance,
     /// TDX: attribute bits are set that the specification does not define.
     pub reserved_attributes: Tolerance,
+    /// SNP: guest policy, privilege level, firmware, revocation.
+    pub snp: SnpPolicy,
 }
 
 impl Default for TcbPolicy {
@@ -105,6 +110,7 @@ impl Default for TcbPolicy {
             migratable: Tolerance::Refuse,
             sept_ve: Tolerance::Refuse,
             reserved_attributes: Tolerance::Refuse,
+            snp: SnpPolicy::default(),
         }
     }
 }
@@ -126,7 +132,7 @@ pub fn appraise(
 /// Is it the code, and does it run as it should?
 ///
 /// # Errors
-/// The first rule that refuses, in this order: measurement, debug, TD attributes.
+/// The first rule that refuses, in this order: measurement, debug, attributes of the TD or policy of the SNP guest.
 pub fn appraise_code(
     claims: &Verified<Claims>,
     references: &[ReferenceValue],
@@ -137,18 +143,23 @@ pub fn appraise_code(
     match &claims.body {
         Body::Sgx(_) => Ok(()),
         Body::Tdx(td) => check_td(td, policy),
+        Body::Snp(guest) => policy.snp.check_guest(guest),
     }
 }
 
 /// Is the platform accepted, whatever runs on it?
 ///
 /// # Errors
-/// The first rule that refuses, in this order: freshness, TCB status, advisories, minimum, families, platforms.
+/// The first rule that refuses, in this order: SNP's revocation, aliases and firmware, freshness, TCB status, advisories,
+/// minimum, families, platforms.
 pub fn appraise_platform(
     claims: &Verified<Claims>,
     policy: &TcbPolicy,
     now: UnixTime,
 ) -> Result<(), Refusal> {
+    if let (Body::Snp(guest), Some(origin)) = (&claims.body, claims.snp()) {
+        policy.snp.check_platform(guest, origin)?;
+    }
     // Before the status: expired collateral does not know today's.
     freshness(&claims.dates, policy, now)?;
     check_tcb(claims, policy)?;
@@ -175,12 +186,8 @@ fn check_measurement(
             }
             (ReferenceValue::Sgx(reference), Body::Sgx(body)) => reference.difference(body),
             (ReferenceValue::Tdx(reference), Body::Tdx(body)) => reference.difference(body),
-            (ReferenceValue::Sgx(_), Body::Tdx(_)) => {
-                differs("tee", "sgx".to_owned(), "tdx".to_owned())
-            }
-            (ReferenceValue::Tdx(_), Body::Sgx(_)) => {
-                differs("tee", "tdx".to_owned(), "sgx".to_owned())
-            }
+            (ReferenceValue::Snp(reference), Body::Snp(body)) => reference.difference(body),
+            (reference, body) => differs("tee", reference.tee().to_owned(), body.tee().to_owned()),
         };
         match difference {
             None => return Ok(()),
@@ -261,7 +268,11 @@ fn check_td(td: &TdxBody, policy: &TcbPolicy) -> Result<(), Refusal> {
 }
 
 fn check_tcb(claims: &Claims, policy: &TcbPolicy) -> Result<(), Refusal> {
-    let (status, fmspc) = (claims.tcb.status, hex::encode(claims.platform.fmspc));
+    // AMD gives no status.
+    let (Some(tcb), Some(platform)) = (claims.tcb(), claims.platform()) else {
+        return Ok(());
+    };
+    let (status, fmspc) = (tcb.status, hex::encode(platform.fmspc));
     if status != TcbStatus::UpToDate && !policy.accepted.contains(&status) {
         let mut accepted = policy.accepted.clone();
         accepted.insert(TcbStatus::UpToDate);
@@ -274,8 +285,7 @@ fn check_tcb(claims: &Claims, policy: &TcbPolicy) -> Result<(), Refusal> {
     let Advisories::Only(accepted) = &policy.advisories else {
         return Ok(());
     };
-    let found: Vec<String> = claims
-        .tcb
+    let found: Vec<String> = tcb
         .advisories
         .iter()
         .filter(|found| {
@@ -297,10 +307,13 @@ fn check_tcb(claims: &Claims, policy: &TcbPolicy) -> Result<(), Refusal> {
 }
 
 fn check_families(claims: &Claims, policy: &TcbPolicy) -> Result<(), Refusal> {
-    let fmspc = hex::encode(claims.platform.fmspc);
+    let family = match &claims.origin {
+        Origin::Intel(origin) => hex::encode(origin.platform.fmspc),
+        Origin::Amd(origin) => origin.product.name().to_lowercase(),
+    };
     match &policy.families {
-        Some(listed) if !listed.contains(&fmspc) => Err(Refusal::FamilyNotListed {
-            found: fmspc,
+        Some(listed) if !listed.contains(&family) => Err(Refusal::FamilyNotListed {
+            found: family,
             listed: listed.clone(),
         }),
         Some(_) | None => Ok(()),
@@ -311,17 +324,32 @@ fn check_platforms(claims: &Claims, policy: &TcbPolicy) -> Result<(), Refusal> {
     let Some(listed) = &policy.platforms else {
         return Ok(());
     };
-    let ppid = hex::encode(claims.platform.ppid);
-    let piid = claims.platform.piid.map(hex::encode);
-    if listed
-        .iter()
-        .any(|entry| *entry == ppid || Some(entry) == piid.as_ref())
-    {
-        return Ok(());
+    let has = |id: &Option<String>| id.as_ref().is_some_and(|id| listed.contains(id));
+    match &claims.origin {
+        Origin::Intel(origin) => {
+            let ppid = Some(hex::encode(origin.platform.ppid));
+            let piid = origin.platform.piid.map(hex::encode);
+            if has(&ppid) || has(&piid) {
+                return Ok(());
+            }
+            Err(Refusal::PlatformNotListed {
+                ppid: ppid.unwrap_or_default(),
+                piid,
+                listed: listed.len(),
+            })
+        }
+        Origin::Amd(origin) => {
+            // The zeros behind a short id may be left away.
+            let len = origin.product.chip_id_len();
+            let chip_id = origin.chip_id.map(hex::encode);
+            let short = origin.chip_id.map(|id| hex::encode(&id[..len]));
+            if has(&chip_id) || has(&short) {
+                return Ok(());
+            }
+            Err(Refusal::ChipNotListed {
+                chip_id: short,
+                listed: listed.len(),
+            })
+        }
     }
-    Err(Refusal::PlatformNotListed {
-        ppid,
-        piid,
-        listed: listed.len(),
-    })
 }

@@ -9,6 +9,7 @@ use crate::invalid::Invalid;
 use crate::kind::Kind;
 use crate::reader::{Reader, not_zero};
 use crate::sgx::{REPORT_LEN, SgxBody};
+use crate::snp::SnpBody;
 use crate::tdx::{TD_REPORT_10_LEN, TD_REPORT_15_EX_LEN, TD_REPORT_15_LEN, TdxBody};
 
 const HEADER_LEN: usize = 48;
@@ -23,13 +24,15 @@ const CERTIFICATION_PCK_CHAIN: u16 = 5;
 /// Certification data: QE report, its signature, authentication data and certification data of type 5.
 const CERTIFICATION_QE_REPORT: u16 = 6;
 
-/// What a quote says of the thing that it is about: an enclave or a TD.
+/// What evidence says of the thing that it is about: an enclave, a TD or a guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
     /// An SGX enclave.
     Sgx(Box<SgxBody>),
     /// A trust domain.
     Tdx(Box<TdxBody>),
+    /// An SEV-SNP guest.
+    Snp(Box<SnpBody>),
 }
 
 impl Body {
@@ -39,6 +42,17 @@ impl Body {
         match self {
             Body::Sgx(body) => body.attributes.debug(),
             Body::Tdx(body) => body.td_attributes.debug(),
+            Body::Snp(body) => body.policy.debug(),
+        }
+    }
+
+    /// `sgx`, `tdx` or `snp`, as references spell it.
+    #[must_use]
+    pub fn tee(&self) -> &'static str {
+        match self {
+            Body::Sgx(_) => "sgx",
+            Body::Tdx(_) => "tdx",
+            Body::Snp(_) => "snp",
         }
     }
 
@@ -48,6 +62,7 @@ impl Body {
         match self {
             Body::Sgx(body) => &body.report_data,
             Body::Tdx(body) => &body.report_data,
+            Body::Snp(body) => &body.report_data,
         }
     }
 }
@@ -119,6 +134,7 @@ impl Quote {
         match self.body {
             Body::Sgx(_) => Kind::SgxDcap,
             Body::Tdx(_) => Kind::TdxDcap,
+            Body::Snp(_) => Kind::Snp,
         }
     }
 }

@@ -13,8 +13,11 @@ use stoa_explain::Explain;
 use crate::claims::Claims;
 use crate::invalid::{CrlName, Invalid, Role};
 use crate::kind::Kind;
-use crate::policy::{ReferenceValue, Refusal, TcbPolicy, TdProperty, appraise};
+use crate::policy::{
+    ReferenceValue, Refusal, SnpPolicy, SnpProperty, TcbPolicy, TdProperty, Tolerance, appraise,
+};
 use crate::status::{ComponentStatus, TcbStatus};
+use crate::tcb::Tcb;
 use crate::verified::Verified;
 
 /// What evidence with its collateral is, whoever asks.
@@ -57,12 +60,14 @@ pub fn verdict(claims: &Verified<Claims>, now: UnixTime) -> (Verdict, Option<Ref
     let itself = [ReferenceValue::exactly(&claims.body)];
     let any_status = TcbPolicy {
         accepted: TcbStatus::all().collect(),
+        snp: snp_of_vectors(),
         ..TcbPolicy::default()
     };
     if let Err(refusal) = appraise(claims, &itself, &any_status, now) {
         return (refusal.verdict(), Some(refusal));
     }
-    if claims.tcb.qe_status == ComponentStatus::UpToDate {
+    let up_to_date = |tcb: &Tcb| tcb.qe_status == ComponentStatus::UpToDate;
+    if claims.tcb().is_none_or(up_to_date) {
         return (Verdict::Genuine, None);
     }
     let up_to_date = TcbPolicy {
@@ -71,6 +76,18 @@ pub fn verdict(claims: &Verified<Claims>, now: UnixTime) -> (Verdict, Option<Ref
     };
     let refusal = appraise(claims, &itself, &up_to_date, now).err();
     (Verdict::Policy, refusal)
+}
+
+/// What a vector's SNP evidence is not held to: it was captured without revocation lists, on firmware from before the
+/// check for aliases, and in a cloud whose guests run at VMPL 1.
+#[must_use]
+pub fn snp_of_vectors() -> SnpPolicy {
+    SnpPolicy {
+        vmpl_max: 1,
+        unchecked_aliases: Tolerance::Accept,
+        no_crl: Tolerance::Accept,
+        ..SnpPolicy::default()
+    }
 }
 
 impl Invalid {
@@ -111,14 +128,14 @@ impl Invalid {
             Invalid::ChainIncomplete { .. } => &["chain_incomplete"],
             Invalid::RootUntrusted { .. } => &["untrusted_root"],
             Invalid::Revoked { role, .. } => match role {
-                Role::Root => &[],
-                Role::PckCa => &["intermediate_ca_revoked"],
+                Role::Root | Role::Ark | Role::Vek => &[],
+                Role::PckCa | Role::Ask => &["intermediate_ca_revoked"],
                 Role::Pck => &["pck_revoked"],
                 Role::TcbInfoSigner | Role::QeIdentitySigner => &["tcb_signing_cert_revoked"],
             },
             Invalid::CertificateNotYetValid { role, .. } => match role {
                 Role::Pck => &["pck_certificate_not_yet_valid"],
-                Role::Root | Role::PckCa | Role::TcbInfoSigner | Role::QeIdentitySigner => &[],
+                _ => &[],
             },
             Invalid::QeDiffers { .. } | Invalid::QeIdentityTee { .. } => &["qe_identity_mismatch"],
             // The collateral
@@ -127,10 +144,11 @@ impl Invalid {
             Invalid::CrlSignature { crl } => match crl {
                 CrlName::Root => &["root_crl_invalid"],
                 CrlName::Pck => &["pck_crl_signature_invalid"],
+                CrlName::Ark => &[],
             },
             Invalid::CrlIssuer { crl, .. } => match crl {
                 CrlName::Root => &["root_crl_invalid"],
-                CrlName::Pck => &[],
+                CrlName::Pck | CrlName::Ark => &[],
             },
             Invalid::FmspcDiffers { .. } => &["fmspc_mismatch", "fmspc_mismatch_or_unsupported"],
             Invalid::TcbInfoVersion { .. } => {
@@ -142,8 +160,30 @@ impl Invalid {
             Invalid::TcbStatusUnknown { .. } => &["tcb_status_unrecognised"],
             Invalid::TcbRevoked { .. } => &["tcb_revoked"],
             Invalid::CollateralNotYetValid { .. } => &["collateral_not_yet_valid"],
+            // SNP
+            Invalid::SnpReportVersion { .. } => &["unsupported_version_or_signature_invalid"],
+            Invalid::SnpSignatureAlgorithm { .. } => &["unsupported_signature_algorithm"],
+            Invalid::ReportSignature => &[
+                "report_signature_invalid",
+                "unsupported_version_or_signature_invalid",
+            ],
+            Invalid::CertificateSignature { role: Role::Vek } => &["vek_certificate_untrusted"],
+            Invalid::CertificateProfile {
+                role: Role::Vek, ..
+            } => &["vek_certificate_untrusted"],
+            Invalid::SnpProductDiffers { .. } => &["vek_certificate_untrusted"],
+            Invalid::VekKindDiffers { .. } => &["vek_kind_mismatch"],
+            Invalid::HardwareIdDiffers { .. } => &["hwid_mismatch"],
+            Invalid::ReportedTcbDiffers { .. } => &["tcb_mismatch"],
+            Invalid::CertificateExpired {
+                role: Role::Vek, ..
+            } => &["vek_certificate_expired"],
             // No vector has a word for these.
-            Invalid::TooLarge { .. }
+            Invalid::VekMissing { .. }
+            | Invalid::VekExtension { .. }
+            | Invalid::SnpSigningKey { .. }
+            | Invalid::SnpProductUnknown { .. }
+            | Invalid::TooLarge { .. }
             | Invalid::ExpectedZero
             | Invalid::AlgorithmMissing { .. }
             | Invalid::KindUnsupported { .. }
@@ -204,7 +244,14 @@ impl Refusal {
             Refusal::TcbNotAccepted { .. } => {
                 &["qe_out_of_date", "out_of_date_and_sept_ve_disable_off"]
             }
+            Refusal::SnpNotAccepted { property, .. } => match property {
+                SnpProperty::Migratable => &["migration_agent_allowed"],
+                SnpProperty::Vmpl => &["vmpl_not_allowed"],
+                _ => &[],
+            },
             Refusal::MeasurementDiffers { .. }
+            | Refusal::RevocationUnknown { .. }
+            | Refusal::ChipNotListed { .. }
             | Refusal::AdvisoryNotAccepted { .. }
             | Refusal::BelowMinimum { .. }
             | Refusal::FamilyNotListed { .. }

@@ -1,6 +1,7 @@
 //! The one door from evidence to [`Claims`].
 //!
 //! Source: docs/protocol/dcap.md, whose numbers stand at the checks; Intel's QuoteVerificationLibrary for their meaning.
+//! SNP evidence goes on in `snp_verify`, by docs/protocol/snp.md.
 //! Tampering is named before dates: everything that no date can heal comes first.
 //! Does not live here: whether the claims are acceptable (`policy`).
 
@@ -8,10 +9,11 @@ use rustls_pki_types::UnixTime;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::claims::{Claims, Dates};
-use crate::collateral::{Collateral, chain, check_pck_ca, check_same_anchor};
-use crate::evidence::Evidence;
+use crate::claims::{Claims, Dates, IntelOrigin, Origin};
+use crate::collateral::{Collateral, Dcap, Endorsed, chain, check_pck_ca, check_same_anchor};
+use crate::evidence::{Content, Evidence};
 use crate::invalid::{Chain, Invalid, Role};
+use crate::kind::Kind;
 use crate::pck::Platform;
 use crate::quote::{Body, Quote};
 use crate::sgx::SgxBody;
@@ -61,7 +63,7 @@ impl Evidence {
     /// Collateral that has expired is data, in [`Claims::dates`]; [`crate::policy::appraise`] refuses it by default.
     ///
     /// # Errors
-    /// The first check of docs/protocol/dcap.md, section 3, that fails.
+    /// The first check of docs/protocol/dcap.md or docs/protocol/snp.md, section 3, that fails.
     pub fn verify(
         self,
         expected: &Expected,
@@ -69,52 +71,74 @@ impl Evidence {
         collateral: &Verified<Collateral>,
         now: UnixTime,
     ) -> Result<Verified<Claims>, Invalid> {
-        let kind = self.kind();
-        let quote = self.quote;
-        let mut signatures = trust.signatures()?;
-
+        let mut signatures = trust.signatures(self.algorithms())?;
         check_anchor(trust, collateral)?;
-        if collateral.kind() != kind {
-            return Err(Invalid::CollateralTee {
-                wanted: kind,
-                found: collateral.kind(),
-            });
-        }
-        let pck = check_pck_chain(&quote, trust, collateral, &mut signatures)?;
-        check_qe_report(&quote, &pck.leaf, &mut signatures)?;
-        check_quote_signature(&quote, &mut signatures)?;
-        check_binding(&quote, expected)?;
-        check_platform(&pck.platform, collateral)?;
-
-        let qe = SgxBody::parse("QE report", &quote.qe_report)?;
-        let qe_level = collateral.qe_identity.check(&qe)?;
-        let td = match &quote.body {
-            Body::Sgx(_) => None,
-            Body::Tdx(td) => Some(td.as_ref()),
+        let tee_differs = |kind| Invalid::CollateralTee {
+            wanted: kind,
+            found: collateral.kind(),
         };
-        if let Some(td) = td {
-            collateral.tcb_info.check_module(td)?;
-        }
-        let qe_tcb = (
-            qe_level,
-            qe.isv_svn,
-            collateral.qe_identity.evaluation_number,
-        );
-        let tcb = tcb::evaluate(&collateral.tcb_info, &pck.platform, td, qe_tcb)?;
-
-        let dates = check_dates(&pck, collateral, now)?;
+        let claims = match (self.content, collateral.content()) {
+            (Content::Quote(quote), Endorsed::Dcap(dcap)) => {
+                if quote.kind() != collateral.kind() {
+                    return Err(tee_differs(quote.kind()));
+                }
+                verify_quote(quote, expected, trust, dcap, &mut signatures, now)?
+            }
+            (Content::Snp(snp), Endorsed::Amd(chain)) => {
+                snp.verify(expected.bytes(), chain, &mut signatures, now)?
+            }
+            (Content::Quote(quote), Endorsed::Amd(_)) => return Err(tee_differs(quote.kind())),
+            (Content::Snp(_), Endorsed::Dcap(_)) => return Err(tee_differs(Kind::Snp)),
+        };
         signatures.remember();
-        Ok(Verified::new(Claims {
-            kind,
-            quote_version: quote.version,
-            report_data: *quote.body.report_data(),
-            body: quote.body,
+        Ok(Verified::new(claims))
+    }
+}
+
+/// Checks 6 to 13.
+fn verify_quote(
+    quote: Quote,
+    expected: &Expected,
+    trust: &Trust<'_>,
+    collateral: &Dcap,
+    signatures: &mut Signatures<'_>,
+    now: UnixTime,
+) -> Result<Claims, Invalid> {
+    let pck = check_pck_chain(&quote, trust, collateral, signatures)?;
+    check_qe_report(&quote, &pck.leaf, signatures)?;
+    check_quote_signature(&quote, signatures)?;
+    check_binding(&quote, expected)?;
+    check_platform(&pck.platform, collateral)?;
+
+    let qe = SgxBody::parse("QE report", &quote.qe_report)?;
+    let qe_level = collateral.qe_identity.check(&qe)?;
+    let td = match &quote.body {
+        Body::Tdx(td) => Some(td.as_ref()),
+        Body::Sgx(_) | Body::Snp(_) => None,
+    };
+    if let Some(td) = td {
+        collateral.tcb_info.check_module(td)?;
+    }
+    let qe_tcb = (
+        qe_level,
+        qe.isv_svn,
+        collateral.qe_identity.evaluation_number,
+    );
+    let tcb = tcb::evaluate(&collateral.tcb_info, &pck.platform, td, qe_tcb)?;
+
+    let dates = check_dates(&pck, collateral, now)?;
+    Ok(Claims {
+        kind: quote.kind(),
+        quote_version: quote.version,
+        report_data: *quote.body.report_data(),
+        body: quote.body,
+        origin: Origin::Intel(Box::new(IntelOrigin {
             tcb,
             platform: pck.platform,
-            dates,
-            anchor: collateral.anchor_sha256(),
-        }))
-    }
+        })),
+        dates,
+        anchor: collateral.anchor.sha256(),
+    })
 }
 
 /// Check 2: the caller trusts the anchor under which the collateral was verified.
@@ -122,7 +146,7 @@ fn check_anchor(trust: &Trust<'_>, collateral: &Collateral) -> Result<(), Invali
     if trust
         .anchors
         .iter()
-        .any(|anchor| anchor.certificate == collateral.anchor)
+        .any(|anchor| anchor.certificate == *collateral.anchor())
     {
         return Ok(());
     }
@@ -142,7 +166,7 @@ struct PckChain {
 fn check_pck_chain(
     quote: &Quote,
     trust: &Trust<'_>,
-    collateral: &Collateral,
+    collateral: &Dcap,
     signatures: &mut Signatures<'_>,
 ) -> Result<PckChain, Invalid> {
     let roles = [Role::Pck, Role::PckCa, Role::Root];
@@ -225,7 +249,7 @@ fn check_binding(quote: &Quote, expected: &Expected) -> Result<(), Invalid> {
 }
 
 /// Check 8: the TCB info is for platforms of this kind.
-fn check_platform(platform: &Platform, collateral: &Collateral) -> Result<(), Invalid> {
+fn check_platform(platform: &Platform, collateral: &Dcap) -> Result<(), Invalid> {
     let info = &collateral.tcb_info;
     if platform.fmspc != info.fmspc {
         return Err(Invalid::FmspcDiffers {
@@ -243,24 +267,10 @@ fn check_platform(platform: &Platform, collateral: &Collateral) -> Result<(), In
 }
 
 /// Check 13: the evidence's own certificates hold now, and no part of the collateral is from the future.
-fn check_dates(pck: &PckChain, collateral: &Collateral, now: UnixTime) -> Result<Dates, Invalid> {
+fn check_dates(pck: &PckChain, collateral: &Dcap, now: UnixTime) -> Result<Dates, Invalid> {
     let own = [&pck.leaf, &pck.ca, &collateral.anchor];
     for certificate in own {
-        let (role, window) = (certificate.role, certificate.window);
-        if window.begins_after(now) {
-            return Err(Invalid::CertificateNotYetValid {
-                role,
-                from: window.from,
-                now,
-            });
-        }
-        if window.ended_before(now) {
-            return Err(Invalid::CertificateExpired {
-                role,
-                until: window.until,
-                now,
-            });
-        }
+        certificate.check_window(now)?;
     }
     let objects = collateral.windows();
     if let Some((object, window)) = objects.iter().find(|(_, window)| window.begins_after(now)) {

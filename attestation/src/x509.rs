@@ -1,9 +1,12 @@
-//! Certificates of the DCAP chains: DER to [`Certificate`], and the check of one link.
+//! Certificates of the vendors' chains: DER to [`Certificate`], and the check of one link.
 //!
-//! Sources: RFC 5280, section 4; Intel SGX PCK Certificate and CRL Profile Specification, 1.3 to 1.5. Chains have a
+//! Sources: RFC 5280, section 4; Intel SGX PCK Certificate and CRL Profile Specification, 1.3 to 1.5; AMD 57230. Chains have a
 //! fixed shape, so there is no path building: each certificate stands at a known place and is checked against its issuer.
-//! Does not live here: the SGX extension (`pck`), revocation lists (`crl`), dates (judged at each use, in `verify`).
+//! Does not live here: the vendors' own extensions (`pck`, `vek`), revocation lists (`crl`), dates (judged at each use, in `verify`).
 
+use std::collections::BTreeMap;
+
+use rustls_pki_types::UnixTime;
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate, X509Name};
 use x509_parser::x509::AlgorithmIdentifier;
@@ -12,7 +15,7 @@ use x509_parser::{der_parser::oid, oid_registry};
 use crate::dates::{Window, unix_time};
 use crate::der::tlv;
 use crate::invalid::{Invalid, Role};
-use crate::signatures::{Key, Signatures};
+use crate::signatures::{Algorithm, Key, Signatures};
 
 /// What a certificate may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,12 +49,28 @@ pub(crate) struct Certificate {
     pub(crate) authority_key_id: Option<Vec<u8>>,
     /// Contents of 1.2.840.113741.1.13.1.
     pub(crate) sgx_extension: Option<Vec<u8>>,
+    /// Contents of the extensions under 1.3.6.1.4.1.3704.1, by the rest of their OID: `3.8`.
+    pub(crate) amd_extensions: BTreeMap<String, Vec<u8>>,
 }
 
 /// AlgorithmIdentifier of ECDSA with SHA-256 (RFC 5758, 3.2): 1.2.840.10045.4.3.2 without parameters.
 const ECDSA_SHA256_DER: [u8; 12] = [
     0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02,
 ];
+/// AlgorithmIdentifier of RSASSA-PSS with SHA-384, MGF1 with SHA-384, salt of 48 bytes (RFC 4055, 3.1).
+const RSA_PSS_SHA384_DER: [u8; 67] =
+    *b"\x30\x41\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a\x30\x34\
+\xa0\x0f\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x02\x05\x00\
+\xa1\x1c\x30\x1a\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x08\
+\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x02\x05\x00\
+\xa2\x03\x02\x01\x30";
+/// The same with the default trailer field written out, as AMD's older certificates have it.
+const RSA_PSS_SHA384_TRAILER_DER: [u8; 72] =
+    *b"\x30\x46\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a\x30\x39\
+\xa0\x0f\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x02\x05\x00\
+\xa1\x1c\x30\x1a\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x08\
+\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x02\x05\x00\
+\xa2\x03\x02\x01\x30\xa3\x03\x02\x01\x01";
 
 impl Certificate {
     pub(crate) fn parse(role: Role, der: &[u8]) -> Result<Self, Invalid> {
@@ -70,16 +89,19 @@ impl Certificate {
                 cert.version().0 + 1
             )));
         }
-        signature_algorithm(&cert.signature_algorithm).map_err(malformed)?;
+        let profile = Profile::of(role);
+        signature_algorithm(&cert.signature_algorithm, profile.signed).map_err(malformed)?;
         if cert.signature_algorithm != cert.tbs_certificate.signature {
             return Err(malformed(
                 "names two different signature algorithms".to_owned(),
             ));
         }
         let signature = whole_bytes(&cert.signature_value).map_err(malformed)?;
-        check_outer(der, cert.tbs_certificate.as_ref(), &signature).map_err(malformed)?;
+        let tbs = cert.tbs_certificate.as_ref();
+        check_outer(der, tbs, &signature, profile.signed).map_err(malformed)?;
         let key = Key::from_spki(cert.public_key().raw)
-            .ok_or_else(|| malformed("has a public key that is not on P-256".to_owned()))?;
+            .filter(|key| key.name() == profile.key)
+            .ok_or_else(|| malformed(format!("has a public key that is not {}", profile.key)))?;
         let window = Window {
             from: time(cert.validity().not_before.timestamp()).map_err(malformed)?,
             until: time(cert.validity().not_after.timestamp()).map_err(malformed)?,
@@ -102,6 +124,7 @@ impl Certificate {
             subject_key_id: extensions.subject_key_id,
             authority_key_id: extensions.authority_key_id,
             sgx_extension: extensions.sgx,
+            amd_extensions: extensions.amd,
             der: der.to_vec(),
         })
     }
@@ -133,6 +156,26 @@ impl Certificate {
             return Ok(());
         }
         Err(Invalid::CertificateSignature { role: self.role })
+    }
+
+    /// It holds at `now`.
+    pub(crate) fn check_window(&self, now: UnixTime) -> Result<(), Invalid> {
+        let (role, window) = (self.role, self.window);
+        if window.begins_after(now) {
+            return Err(Invalid::CertificateNotYetValid {
+                role,
+                from: window.from,
+                now,
+            });
+        }
+        if window.ended_before(now) {
+            return Err(Invalid::CertificateExpired {
+                role,
+                until: window.until,
+                now,
+            });
+        }
+        Ok(())
     }
 
     /// A CA that signs certificates and revocation lists.
@@ -205,24 +248,62 @@ impl core::fmt::Display for KeyUsage {
     }
 }
 
-/// ECDSA with SHA-256 and nothing else (RFC 5758, 3.2: no parameters).
-pub(crate) fn signature_algorithm(algorithm: &AlgorithmIdentifier<'_>) -> Result<(), String> {
-    if algorithm.algorithm == oid_registry::OID_SIG_ECDSA_WITH_SHA256
-        && algorithm.parameters.is_none()
-    {
+/// What a certificate at a place is signed with, and what key it has.
+struct Profile {
+    signed: Algorithm,
+    key: &'static str,
+}
+
+impl Profile {
+    fn of(role: Role) -> Self {
+        let (signed, key) = match role {
+            Role::Ark | Role::Ask => (Algorithm::RsaPssSha384, "RSA of 4096 bits"),
+            Role::Vek => (Algorithm::RsaPssSha384, "P-384"),
+            _ => (Algorithm::EcdsaP256Sha256, "P-256"),
+        };
+        Self { signed, key }
+    }
+}
+
+/// The one algorithm that the place allows (RFC 5758, 3.2: no parameters; RFC 4055: [`check_outer`] has their bytes).
+pub(crate) fn signature_algorithm(
+    found: &AlgorithmIdentifier<'_>,
+    wanted: Algorithm,
+) -> Result<(), String> {
+    let fits = match wanted {
+        Algorithm::RsaPssSha384 => found.algorithm == oid_registry::OID_PKCS1_RSASSAPSS,
+        _ => {
+            found.algorithm == oid_registry::OID_SIG_ECDSA_WITH_SHA256 && found.parameters.is_none()
+        }
+    };
+    if fits {
         return Ok(());
     }
+    let wanted = match wanted {
+        Algorithm::RsaPssSha384 => "1.2.840.113549.1.1.10 (RSASSA-PSS with SHA-384)",
+        _ => "1.2.840.10045.4.3.2 (ECDSA with SHA-256, no parameters)",
+    };
     Err(format!(
-        "is signed with algorithm {}, wanted 1.2.840.10045.4.3.2 (ECDSA with SHA-256, no parameters)",
-        algorithm.algorithm
+        "is signed with algorithm {}, wanted {wanted}",
+        found.algorithm
     ))
 }
 
 /// What stands around the signed part is not signed: it must be its one encoding in DER (X.690, 10), so that nobody can
-/// change a byte of it.
-pub(crate) fn check_outer(der: &[u8], signed: &[u8], signature: &[u8]) -> Result<(), String> {
+/// change a byte of it. Parameters are compared here, too: what is inside was compared with what is outside before.
+pub(crate) fn check_outer(
+    der: &[u8],
+    signed: &[u8],
+    signature: &[u8],
+    algorithm: Algorithm,
+) -> Result<(), String> {
+    let known: &[&[u8]] = match algorithm {
+        Algorithm::RsaPssSha384 => &[&RSA_PSS_SHA384_DER, &RSA_PSS_SHA384_TRAILER_DER],
+        _ => &[&ECDSA_SHA256_DER],
+    };
     let bits = tlv(0x03, &[&[0], signature].concat());
-    if tlv(0x30, &[signed, &ECDSA_SHA256_DER, &bits].concat()) == der {
+    let fits = |id: &&[u8]| tlv(0x30, &[signed, id, &bits].concat()) == der;
+    if known.iter().any(fits) {
         return Ok(());
     }
     Err("has an outer structure that is not in DER".to_owned())
@@ -244,7 +325,7 @@ pub(crate) fn serial(bytes: &[u8]) -> Vec<u8> {
     bytes[first..].to_vec()
 }
 
-pub(crate) fn time(secs: i64) -> Result<rustls_pki_types::UnixTime, String> {
+pub(crate) fn time(secs: i64) -> Result<UnixTime, String> {
     unix_time(secs).ok_or_else(|| format!("has a date {} s before 1970", secs.unsigned_abs()))
 }
 
@@ -272,7 +353,11 @@ struct Extensions {
     subject_key_id: Option<Vec<u8>>,
     authority_key_id: Option<Vec<u8>>,
     sgx: Option<Vec<u8>>,
+    amd: BTreeMap<String, Vec<u8>>,
 }
+
+/// Where AMD's extensions stand.
+const AMD_ARC: &str = "1.3.6.1.4.1.3704.1.";
 
 impl Extensions {
     fn read(cert: &X509Certificate<'_>) -> Result<Self, String> {
@@ -311,13 +396,18 @@ impl Extensions {
                 _ if extension.oid == oid!(1.2.840.113741.1.13.1) => {
                     read.sgx = Some(extension.value.to_vec())
                 }
-                _ if extension.critical => {
-                    return Err(format!(
-                        "has the unknown critical extension {}",
-                        extension.oid
-                    ));
-                }
-                _ => {}
+                _ => match extension.oid.to_id_string().strip_prefix(AMD_ARC) {
+                    Some(rest) => {
+                        read.amd.insert(rest.to_owned(), extension.value.to_vec());
+                    }
+                    None if extension.critical => {
+                        return Err(format!(
+                            "has the unknown critical extension {}",
+                            extension.oid
+                        ));
+                    }
+                    None => {}
+                },
             }
         }
         Ok(read)

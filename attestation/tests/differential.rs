@@ -70,7 +70,10 @@ fn ours(vector: &Vector) -> (Said, Option<Invalid>) {
         Ok(claims) => match policy_of_the_oracle(&claims, vector) {
             Some(refusal) => (Err(refusal), None),
             None => (
-                Ok((claims.tcb.status.to_string(), claims.tcb.advisories.clone())),
+                Ok((
+                    claims.tcb().unwrap().status.to_string(),
+                    claims.tcb().unwrap().advisories.clone(),
+                )),
                 None,
             ),
         },

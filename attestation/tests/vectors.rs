@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use stoa_attestation::policy::{Refusal, Tolerance, appraise};
+use stoa_attestation::policy::{Refusal, SnpPolicy, Tolerance, appraise};
 use stoa_attestation::{
-    Body, Claims, Invalid, ReferenceValue, TcbPolicy, TcbStatus, Verdict, Verified, verdict,
+    Body, Claims, Invalid, Kind, NoMemo, ReferenceValue, SnpBody, SnpTcb, TcbPolicy, TcbStatus,
+    Verdict, Verified, snp_of_vectors, verdict,
 };
 use stoa_explain::Explain;
 use support::{Vector, root, time};
@@ -47,7 +48,7 @@ fn vectors_end_as_they_say() {
         vectors.len()
     );
     assert!(
-        vectors.len() >= 131,
+        vectors.len() >= 160,
         "only {} vectors are there",
         vectors.len()
     );
@@ -72,6 +73,9 @@ fn every_code_of_the_tables_is_explained() {
 }
 
 fn faults(vector: &Vector, tables: &Tables) -> Vec<String> {
+    if vector.kind == Kind::Snp && vector.quote.is_empty() {
+        return collateral_faults(vector);
+    }
     let mut faults = Vec::new();
     let claims = vector.verify();
     let strict = claims
@@ -139,6 +143,29 @@ fn faults(vector: &Vector, tables: &Tables) -> Vec<String> {
     faults
 }
 
+/// A vector without evidence is about its collateral: it verifies and holds, or it does not.
+fn collateral_faults(vector: &Vector) -> Vec<String> {
+    let now = time(vector.now);
+    let found = vector.verified_collateral(&NoMemo);
+    let (verdict, classes): (_, &[&str]) = match &found {
+        Ok(found) if found.valid_from() <= now && now <= found.valid_until() => {
+            (Verdict::Genuine, &[])
+        }
+        Ok(_) => (Verdict::Freshness, &[]),
+        Err(invalid) => (invalid.verdict(), invalid.vector_classes()),
+    };
+    let class = vector.expected("failure_class");
+    let fits = class.is_none_or(|class| classes.contains(&class));
+    if fits && vector.expected("verdict") == Some(verdict.name()) {
+        return Vec::new();
+    }
+    vec![format!(
+        "is {verdict} ({:?}), wanted {}",
+        found.err(),
+        vector.verdict["expected"]
+    )]
+}
+
 /// In the words of the vectors' README.
 fn outcome(claims: &Result<Verified<Claims>, Invalid>, vector: &Vector) -> Verdict {
     match claims {
@@ -150,6 +177,7 @@ fn outcome(claims: &Result<Verified<Claims>, Invalid>, vector: &Vector) -> Verdi
 fn strict_policy() -> TcbPolicy {
     TcbPolicy {
         accepted: BTreeSet::from([TcbStatus::UpToDate]),
+        snp: snp_of_vectors(),
         ..TcbPolicy::default()
     }
 }
@@ -172,6 +200,11 @@ fn tolerant_policy(claims: &Claims) -> TcbPolicy {
         migratable: Tolerance::Accept,
         sept_ve: Tolerance::Accept,
         reserved_attributes: Tolerance::Accept,
+        snp: SnpPolicy {
+            migratable: Tolerance::Accept,
+            vmpl_max: 3,
+            ..snp_of_vectors()
+        },
         ..TcbPolicy::default()
     }
 }
@@ -183,8 +216,11 @@ fn judge(claims: &Verified<Claims>, policy: &TcbPolicy, vector: &Vector) -> Resu
 
 fn tcb_faults(vector: &Vector, claims: &Claims) -> Vec<String> {
     let mut faults = Vec::new();
+    let Some(tcb) = claims.tcb() else {
+        return faults;
+    };
     let expected = &vector.verdict["expected"];
-    let found = claims.tcb.status.to_string();
+    let found = tcb.status.to_string();
     // Probes state the status in what the other verifiers said.
     let said = vector.verdict["confirmed_by"]
         .as_array()
@@ -202,10 +238,10 @@ fn tcb_faults(vector: &Vector, claims: &Claims) -> Vec<String> {
     }
     if let Some(wanted) = expected["advisory_ids"].as_array() {
         let wanted: Vec<&str> = wanted.iter().map(|id| id.as_str().unwrap()).collect();
-        if wanted != claims.tcb.advisories {
+        if wanted != tcb.advisories {
             faults.push(format!(
                 "advisories are {:?}, wanted {wanted:?}",
-                claims.tcb.advisories
+                tcb.advisories
             ));
         }
     }
@@ -215,6 +251,9 @@ fn tcb_faults(vector: &Vector, claims: &Claims) -> Vec<String> {
 /// Every parsed value that the verdict states.
 fn field_faults(vector: &Vector, claims: &Claims) -> Vec<String> {
     let fields = &vector.verdict["fields"];
+    if let Body::Snp(body) = &claims.body {
+        return snp_faults(vector, claims, body);
+    }
     let mut faults = Vec::new();
     let mut compare = |path: &str, wanted: &Value, found: Value| {
         if !wanted.is_null() && *wanted != found {
@@ -225,9 +264,9 @@ fn field_faults(vector: &Vector, claims: &Claims) -> Vec<String> {
     compare(
         "qe.isvsvn",
         &fields["qe"]["isvsvn"],
-        json!(claims.tcb.qe_isv_svn),
+        json!(claims.tcb().unwrap().qe_isv_svn),
     );
-    let (body, pck, platform) = (&fields["body"], &fields["pck"], &claims.platform);
+    let (body, pck, platform) = (&fields["body"], &fields["pck"], claims.platform().unwrap());
     for (name, found) in [
         ("fmspc", json!(hex::encode(platform.fmspc))),
         ("pceid", json!(hex::encode(platform.pceid))),
@@ -271,6 +310,7 @@ fn field_faults(vector: &Vector, claims: &Claims) -> Vec<String> {
                 compare(name, &body[name], found);
             }
         }
+        Body::Snp(_) => {}
         Body::Tdx(td) => {
             for (name, found) in [
                 ("tee_tcb_svn", hex::encode(td.tee_tcb_svn)),
@@ -311,4 +351,72 @@ fn field_faults(vector: &Vector, claims: &Claims) -> Vec<String> {
         }
     }
     faults
+}
+
+fn snp_faults(vector: &Vector, claims: &Claims, body: &SnpBody) -> Vec<String> {
+    let (fields, origin) = (&vector.verdict["fields"], claims.snp().unwrap());
+    let bytes = |bytes: &[u8]| json!(hex::encode(bytes));
+    let tcb = |tcb: &SnpTcb| {
+        let mut json =
+            json!({"bl": tcb.boot_loader, "tee": tcb.tee, "snp": tcb.snp, "ucode": tcb.microcode});
+        if let Some(fmc) = tcb.fmc {
+            json["fmc"] = json!(fmc);
+        }
+        json
+    };
+    let cpuid = body
+        .cpuid
+        .map(|(family, model, stepping)| json!({"fam": family, "mod": model, "step": stepping}));
+    let found = [
+        ("version", json!(claims.quote_version)),
+        ("guest_svn", json!(body.guest_svn)),
+        ("policy", json!(format!("{:#x}", body.policy.0))),
+        ("family_id", bytes(&body.family_id)),
+        ("image_id", bytes(&body.image_id)),
+        ("vmpl", json!(body.vmpl)),
+        ("current_tcb", bytes(&body.current_tcb)),
+        (
+            "platform_info",
+            json!(format!("{:#x}", body.platform_info.0)),
+        ),
+        ("report_data", bytes(&claims.report_data)),
+        ("measurement", bytes(&body.measurement)),
+        ("host_data", bytes(&body.host_data)),
+        ("id_key_digest", bytes(&body.id_key_digest)),
+        ("author_key_digest", bytes(&body.author_key_digest)),
+        ("report_id", bytes(&body.report_id)),
+        ("report_id_ma", bytes(&body.report_id_ma)),
+        ("reported_tcb", bytes(&body.reported_tcb)),
+        ("chip_id", bytes(&body.chip_id)),
+        ("committed_tcb", bytes(&body.committed_tcb)),
+        ("launch_tcb", bytes(&body.launch_tcb)),
+        ("cpuid", cpuid.unwrap_or(Value::Null)),
+        ("signing_key", json!(body.signing_key.to_string())),
+        ("author_key_en", json!(body.author_key_en)),
+        ("debug", json!(body.policy.debug())),
+        ("migrate_ma", json!(body.policy.migrate_ma())),
+        ("smt", json!(body.policy.smt())),
+        ("single_socket", json!(body.policy.single_socket())),
+    ];
+    let stated = found
+        .into_iter()
+        .map(|(name, found)| (name, &fields[name], found));
+    let verdict = &vector.verdict;
+    let stated = stated.chain([
+        ("product", &verdict["product"], json!(origin.product.name())),
+        (
+            "tcb.reported",
+            &verdict["tcb"]["reported"],
+            tcb(&origin.reported_tcb),
+        ),
+        (
+            "csp",
+            &verdict["tcb"]["certificate"]["csp"],
+            json!(origin.provider),
+        ),
+    ]);
+    stated
+        .filter(|(_, wanted, found)| **wanted != *found)
+        .map(|(name, wanted, found)| format!("{name} is {found}, wanted {wanted}"))
+        .collect()
 }

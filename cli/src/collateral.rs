@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::UnixTime;
 use serde_json::{Value, json};
-use stoa_attestation::{Anchor, Collateral, Evidence, Floors, Trust, Utc, Verified};
+use stoa_attestation::{Anchor, Collateral, CrlName, Evidence, Floors, Trust, Utc, Verified};
 use stoa_collateral::bundle::{Bundle, Entry};
 use stoa_collateral::{CollateralError, Platform, Source, report};
 use stoa_explain::Explain as _;
@@ -63,7 +63,7 @@ pub(crate) fn run(
 }
 
 fn anchors(insecure: Option<&Path>, terminal: &mut Terminal<'_>) -> Result<Vec<Anchor>, Failure> {
-    let mut anchors = vec![Anchor::intel()];
+    let mut anchors = Anchor::vendors();
     if let Some(path) = insecure {
         let bytes = files::read(path, stoa_attestation::COLLATERAL_LEN_MAX)?;
         let anchor = Anchor::insecure_from_pem(&String::from_utf8_lossy(&bytes))
@@ -197,7 +197,7 @@ fn verified(
     let collateral = Collateral::parse(json)
         .and_then(|parsed| parsed.verify(trust))
         .map_err(|invalid| format!("{invalid}  [{}]", invalid.code()))?;
-    if (collateral.kind(), collateral.fmspc()) != (platform.kind, platform.fmspc) {
+    if (collateral.kind(), collateral.fmspc()) != (platform.kind, Some(platform.fmspc)) {
         return Err(format!("it is that of another platform than {platform}"));
     }
     Ok(collateral)
@@ -277,11 +277,15 @@ fn row(platform: &Platform, entry: &Entry, trust: &Trust<'_>, now: UnixTime) -> 
                     })
                 })
                 .collect();
-            let (root_crl, pck_crl) = collateral.crl_numbers();
+            let crl = |wanted| {
+                let numbers = collateral.crl_numbers();
+                let mut numbers = numbers.into_iter().filter(|(name, _)| *name == wanted);
+                numbers.next().map(|(_, number)| hex::encode(number))
+            };
             json!({
                 "platform": platform.to_string(), "fetched_at": fetched_at, "verified": true,
                 "evaluation_number": collateral.evaluation_number(),
-                "root_crl_number": hex::encode(root_crl), "pck_crl_number": hex::encode(pck_crl),
+                "root_crl_number": crl(CrlName::Root), "pck_crl_number": crl(CrlName::Pck),
                 "until": Utc(collateral.valid_until()).to_string(),
                 "objects": objects, "warnings": report::dates(&collateral, now),
             })

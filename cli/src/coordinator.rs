@@ -63,7 +63,7 @@ impl Wanted {
         if let Advisories::Only(accepted) = &mut reference.tcb.advisories {
             accepted.extend(trusted.accept_advisory.iter().cloned());
         }
-        let mut anchors = vec![Anchor::intel()];
+        let mut anchors = Anchor::vendors();
         if let Some(path) = &trusted.insecure_trust_root {
             let anchor = read_anchor("--insecure-trust-root", path)?;
             terminal.talk(&format!(

@@ -56,11 +56,15 @@ fn verify(
         Some(path) => Policy::of_reference(read_reference(path)?),
         None => Policy::default(),
     };
-    let anchor = match &args.anchor {
-        Some(path) => read_anchor("--anchor", path)?,
-        None => Anchor::intel(),
+    let vendors = Anchor::vendors();
+    let anchors = match &args.anchor {
+        Some(path) => vec![read_anchor("--anchor", path)?],
+        None => vendors.clone(),
     };
-    if anchor.is_insecure() && anchor.sha256() != Anchor::intel().sha256() && !global.quiet {
+    let foreign = |anchor: &&Anchor| vendors.iter().all(|v| v.sha256() != anchor.sha256());
+    if let Some(anchor) = anchors.iter().find(foreign)
+        && !global.quiet
+    {
         terminal.talk(&format!(
             "warning: evidence is judged under another root than the vendor's (SHA-256 {}); whoever holds its key can forge all of it",
             hex::encode(anchor.sha256())
@@ -78,7 +82,7 @@ fn verify(
     let question = Question {
         evidence: &bytes,
         collateral: collateral.as_deref(),
-        anchors: &[anchor],
+        anchors: &anchors,
         report_data,
         policy: &policy,
         now,
@@ -119,8 +123,8 @@ fn json(judgement: &Judgement, question: &Question<'_>) -> Value {
         "code": judgement.refused.as_ref().map(|cause| cause.code),
         "cause": judgement.refused.as_ref().map(|cause| &cause.text),
         "remedy": judgement.refused.as_ref().and_then(|cause| cause.remedy.as_ref()),
-        "tcb_status": claims.map(|claims| claims.tcb.status.to_string()),
-        "advisories": claims.map(|claims| &claims.tcb.advisories),
+        "tcb_status": claims.and_then(|claims| claims.tcb()).map(|tcb| tcb.status.to_string()),
+        "advisories": claims.and_then(|claims| claims.tcb()).map(|tcb| &tcb.advisories),
         "as_of": Utc(question.now).to_string(),
         "report_data_compared": question.report_data.is_some(),
         "measurement_compared": question.policy.references.is_some(),
@@ -143,13 +147,14 @@ fn text(judgement: &Judgement, question: &Question<'_>, file: &Path) -> String {
         ),
     ];
     if let Some(claims) = &judgement.claims {
-        let advisories = match claims.tcb.advisories.as_slice() {
-            [] => "no advisories".to_owned(),
-            some => some.join(", "),
+        let advisories = match claims.tcb().map(|tcb| tcb.advisories.as_slice()) {
+            None => "AMD gives no status".to_owned(),
+            Some([]) => "no advisories".to_owned(),
+            Some(some) => some.join(", "),
         };
         lines.push(format!(
             "TCB            {}; {advisories}",
-            claims.tcb.status
+            claims.tcb_words()
         ));
         lines.extend(fields::lines(&fields::verified(claims)));
     }

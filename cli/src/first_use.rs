@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use stoa_attestation::{Body, Claims, ReferenceValue, SgxReference, TdxReference};
+use stoa_attestation::{Body, Claims, ReferenceValue, SgxReference, SnpReference, TdxReference};
 use stoa_client::reference;
 
 use crate::coordinator::{self, Wanted};
@@ -64,6 +64,10 @@ fn measured(claims: &Claims) -> ReferenceValue {
                 ..TdxReference::default()
             })
         }
+        Body::Snp(body) => ReferenceValue::Snp(SnpReference {
+            measurement: vec![body.measurement],
+            ..SnpReference::default()
+        }),
     }
 }
 

@@ -14,7 +14,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use stoa_attestation::policy::Advisories;
 use stoa_attestation::{
-    Reference, ReferenceValue, SgxReference, TcbPolicy, TcbStatus, TdxReference, UnknownTcbStatus,
+    Reference, ReferenceValue, SgxReference, SnpReference, TcbPolicy, TcbStatus, TdxReference,
+    UnknownTcbStatus,
 };
 use stoa_explain::Explain;
 
@@ -27,8 +28,7 @@ pub const REFERENCE_BYTES_MAX: usize = 256 * 1024;
 const IDENTITIES_MAX: usize = 256;
 /// Platforms, statuses or advisories in one reference.
 const LIST_MAX: usize = 10_000;
-/// PPIDs and PIIDs, in bytes.
-const PLATFORM_ID_BYTES: usize = 16;
+const PLATFORM_IDS: &str = "32 hex digits (a PPID or PIID), or 16 or 128 (a chip id)";
 const FORMAT: u64 = 1;
 
 /// What each release of the coordinator measures to, by name; what a reference is if none is given.
@@ -116,6 +116,19 @@ fn encode_identity(identity: &ReferenceValue) -> Value {
                 ("xfam", spelled(&tdx.xfam.map(u64::to_le_bytes))),
             ]
         }
+        ReferenceValue::Snp(snp) => {
+            let measurement: Vec<String> = snp.measurement.iter().map(hex::encode).collect();
+            vec![
+                ("tee", Some(json!("snp"))),
+                ("measurement", Some(json!(measurement))),
+                ("host_data", spelled(&snp.host_data)),
+                ("id_key_digest", spelled(&snp.id_key_digest)),
+                ("author_key_digest", spelled(&snp.author_key_digest)),
+                ("family_id", spelled(&snp.family_id)),
+                ("image_id", spelled(&snp.image_id)),
+                ("guest_svn", snp.guest_svn.map(Value::from)),
+            ]
+        }
     };
     let present = members.into_iter();
     let present = present.filter_map(|(name, value)| Some((name.to_owned(), value?)));
@@ -145,7 +158,7 @@ fn native(fields: &Fields<'_>) -> Reference {
     if let Some(listed) = fields.strings("accepted_advisories", LIST_MAX) {
         tcb.advisories = Advisories::Only(listed.into_iter().map(|(_, text)| text).collect());
     }
-    tcb.platforms = fields.ids::<PLATFORM_ID_BYTES>("platforms", LIST_MAX, "a PPID or PIID");
+    tcb.platforms = fields.ids("platforms", LIST_MAX, PLATFORM_IDS, is_platform_id);
     floors::read(fields, &mut tcb);
     let reference = Reference {
         identities: identities(fields),
@@ -181,18 +194,11 @@ fn identities(fields: &Fields<'_>) -> Vec<ReferenceValue> {
 }
 
 fn identity(fields: &Fields<'_>) -> Option<ReferenceValue> {
-    const WANTED: &str = "use `sgx` or `tdx`";
+    const WANTED: &str = "use `sgx`, `tdx` or `snp`";
     let read = match fields.string("tee").as_deref() {
         Some("sgx") => Some(ReferenceValue::Sgx(sgx(fields))),
         Some("tdx") => Some(ReferenceValue::Tdx(tdx(fields))),
-        Some("snp") => {
-            fields.fault(
-                "tee",
-                format!("is `snp`, which this version can't verify yet; {WANTED}"),
-                None,
-            );
-            return None;
-        }
+        Some("snp") => Some(ReferenceValue::Snp(snp(fields))),
         Some(other) => {
             fields.fault(
                 "tee",
@@ -271,6 +277,30 @@ fn tdx(fields: &Fields<'_>) -> TdxReference {
     }
 }
 
+fn snp(fields: &Fields<'_>) -> SnpReference {
+    let measurement = fields.hexes("measurement");
+    if !fields.has("measurement") {
+        fields.fault("measurement", "is missing", None);
+    } else if measurement.as_ref().is_some_and(Vec::is_empty) {
+        fields.fault(
+            "measurement",
+            "names nothing; nothing could ever be the coordinator",
+            None,
+        );
+    }
+    SnpReference {
+        measurement: measurement.unwrap_or_default(),
+        host_data: fields.hex("host_data"),
+        id_key_digest: fields.hex("id_key_digest"),
+        author_key_digest: fields.hex("author_key_digest"),
+        family_id: fields.hex("family_id"),
+        image_id: fields.hex("image_id"),
+        guest_svn: fields
+            .integer("guest_svn", u64::from(u32::MAX))
+            .and_then(|number| u32::try_from(number).ok()),
+    }
+}
+
 /// `UpToDate` is accepted always, so it is in the set whether it is listed or not; `Revoked` never is.
 fn statuses(fields: &Fields<'_>, name: &'static str) -> Option<BTreeSet<TcbStatus>> {
     let mut accepted = BTreeSet::from([TcbStatus::UpToDate]);
@@ -296,6 +326,11 @@ fn statuses(fields: &Fields<'_>, name: &'static str) -> Option<BTreeSet<TcbStatu
         }
     }
     Some(accepted)
+}
+
+/// A PPID or PIID; a chip id of Turin, of the products before.
+fn is_platform_id(text: &str) -> bool {
+    hex::decode(text).is_ok_and(|id| matches!(id.len(), 16 | 8 | 64))
 }
 
 /// One thing that is wrong with a file.

@@ -1,7 +1,9 @@
 //! `Packages`: which code may be a marble, and on which platforms.
 //!
-//! Keys: MarbleRun's for SGX, `TDX` for trust domains (docs/reference/manifest.md).
+//! Keys: MarbleRun's for SGX, `TDX` for trust domains, `SNP` for SEV-SNP guests (docs/reference/manifest.md).
 //! Does not live here: the comparison with evidence (`attestation::policy`).
+
+mod snp;
 
 use std::collections::BTreeSet;
 
@@ -9,7 +11,7 @@ use stoa_attestation::TcbStatus;
 use stoa_attestation::policy::{Advisories, ReferenceValue, SgxReference, TcbPolicy, TdxReference};
 
 use crate::fault::{Path, Sink, quoted};
-use crate::fields::{Fields, Shape, names};
+use crate::fields::{Fields, names};
 use crate::json::Value;
 use crate::limits::{LIST_ENTRY_BYTES_MAX, LIST_MAX};
 use crate::suggest;
@@ -23,7 +25,7 @@ pub struct Package {
     pub tcb: TcbPolicy,
 }
 
-const SERVED: [&str; 8] = [
+const SERVED: [&str; 9] = [
     "Debug",
     "UniqueID",
     "SignerID",
@@ -32,8 +34,8 @@ const SERVED: [&str; 8] = [
     "AcceptedTCBStatuses",
     "AcceptedAdvisories",
     "TDX",
+    "SNP",
 ];
-const LATER: [(&str, Shape); 1] = [("SNP", Shape::Object)];
 const TDX_SERVED: [&str; 2] = ["MRTD", "RTMR"];
 
 /// Intel's spellings of what a package can accept. `Revoked` is none of them: its keys are lost.
@@ -58,8 +60,8 @@ pub(crate) enum Used {
 impl Package {
     /// Reads a package; nothing if its reference values could not be read.
     pub(crate) fn read(value: &Value, path: &Path, used: Used, sink: &mut Sink) -> Option<Self> {
-        let fields = Fields::open(value, path, &SERVED, &LATER, sink);
-        let tcb = policy(&fields, sink);
+        let fields = Fields::open(value, path, &SERVED, &[], sink);
+        let mut tcb = policy(&fields, sink);
         if tcb.debug {
             let cause = "is true: the memory of debug enclaves can be read by their host";
             sink.warn(
@@ -69,27 +71,45 @@ impl Package {
             );
         }
         let sgx = sgx(&fields, sink);
-        let reference = match fields.value("TDX") {
-            None => {
+        let reference = match (fields.value("TDX"), fields.value("SNP")) {
+            (None, None) => {
                 if matches!(value, Value::Object(_) | Value::Null) {
                     check(&sgx, &fields, path, used == Used::No || tcb.debug, sink);
                 }
                 ReferenceValue::Sgx(sgx)
             }
-            Some(value) => {
-                let beside: Vec<_> = present(&sgx).collect();
-                if !beside.is_empty() {
-                    let cause = format!("stands beside {}", beside.join(", "));
-                    sink.fault(
-                        &fields.path("TDX"),
-                        cause,
-                        "make a package for each kind of TEE",
-                    );
-                }
+            (Some(value), other) => {
+                let snp = other.map(|_| "SNP");
+                alone("TDX", present(&sgx).chain(snp), &fields, sink);
                 ReferenceValue::Tdx(tdx(value, &fields.path("TDX"), sink)?)
+            }
+            (None, Some(value)) => {
+                alone("SNP", present(&sgx), &fields, sink);
+                let path = fields.path("SNP");
+                let guest = snp::Guest::read(value, &path, sink)?;
+                tcb.snp = guest.policy;
+                ReferenceValue::Snp(guest.reference)
             }
         };
         Some(Self { reference, tcb })
+    }
+}
+
+/// One package is of one TEE.
+fn alone(
+    key: &str,
+    beside: impl Iterator<Item = &'static str>,
+    fields: &Fields<'_>,
+    sink: &mut Sink,
+) {
+    let beside: Vec<_> = beside.collect();
+    if !beside.is_empty() {
+        let cause = format!("stands beside {}", beside.join(", "));
+        sink.fault(
+            &fields.path(key),
+            cause,
+            "make a package for each kind of TEE",
+        );
     }
 }
 
@@ -186,7 +206,7 @@ fn check(sgx: &SgxReference, fields: &Fields<'_>, path: &Path, lenient: bool, si
             .into_iter()
             .any(there)
     {
-        let remedy = "write UniqueID, or SignerID, ProductID and SecurityVersion, or TDX";
+        let remedy = "write UniqueID, or SignerID, ProductID and SecurityVersion, or TDX, or SNP";
         note(
             path,
             "has no reference values: any enclave would do".into(),

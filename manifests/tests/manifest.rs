@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use stoa_attestation::policy::Advisories;
-use stoa_attestation::{ReferenceValue, SgxReference, TcbStatus, TdxReference};
+use stoa_attestation::policy::{Advisories, SnpPolicy, SnpTcbMinimum, Tolerance};
+use stoa_attestation::{ReferenceValue, SgxReference, SnpReference, TcbStatus, TdxReference};
 use stoa_explain::Explain;
 use stoa_manifest::limits::{FAULTS_MAX, MANIFEST_BYTES_MAX, PACKAGES_MAX, PARAMETERS_MAX};
 use stoa_manifest::template::{Entry, EntryKind, Generation, Root, Scope};
@@ -97,6 +97,60 @@ fn packages_become_reference_values_and_policies() {
         ..TdxReference::default()
     };
     assert_eq!(package("c").reference, ReferenceValue::Tdx(domain));
+}
+
+#[test]
+fn an_snp_package_is_read_to_its_last_key() {
+    let hex = |byte: &str, len: usize| byte.repeat(len);
+    let json = format!(
+        r#"{{"Packages":{{"g":{{"SNP":{{"Measurement":["{}"],"HostData":"{}","IDKeyDigest":"{}","AuthorKeyDigest":"{}","FamilyID":"{}","ImageID":"{}","GuestSVN":3,"ABIMin":"1.55","VMPLMax":2,"AllowMigration":true,"ForbidSMT":true,"SingleSocket":true,"AllowUncheckedAliases":true,"AllowMissingCRL":true,"CommittedTCBMin":{{"FMC":1,"Bootloader":2,"TEE":3,"SNP":4,"Microcode":5}},"LaunchTCBMin":{{"Microcode":255}}}}}}}},"Marbles":{{"m":{{"Package":"g"}}}}}}"#,
+        hex("01", 48),
+        hex("02", 32),
+        hex("03", 48),
+        hex("04", 48),
+        hex("05", 16),
+        hex("06", 16),
+    );
+    let manifest = Manifest::parse(json.as_bytes()).unwrap();
+    let package = &manifest.packages()["g"];
+    let guest = SnpReference {
+        measurement: vec![[1; 48]],
+        host_data: Some([2; 32]),
+        id_key_digest: Some([3; 48]),
+        author_key_digest: Some([4; 48]),
+        family_id: Some([5; 16]),
+        image_id: Some([6; 16]),
+        guest_svn: Some(3),
+    };
+    assert_eq!(package.reference, ReferenceValue::Snp(guest));
+    let policy = SnpPolicy {
+        migratable: Tolerance::Accept,
+        smt: Tolerance::Refuse,
+        several_sockets: Tolerance::Refuse,
+        abi_min: Some((1, 55)),
+        vmpl_max: 2,
+        unchecked_aliases: Tolerance::Accept,
+        committed_min: SnpTcbMinimum {
+            fmc: Some(1),
+            boot_loader: Some(2),
+            tee: Some(3),
+            snp: Some(4),
+            microcode: Some(5),
+        },
+        launch_min: SnpTcbMinimum {
+            microcode: Some(255),
+            ..SnpTcbMinimum::default()
+        },
+        no_crl: Tolerance::Accept,
+    };
+    assert_eq!(package.tcb.snp, policy);
+    let least = json.split("\"HostData\"").next().unwrap();
+    let least = format!(
+        "{}}}}}}},\"Marbles\":{{\"m\":{{\"Package\":\"g\"}}}}}}",
+        least.trim_end_matches(',')
+    );
+    let manifest = Manifest::parse(least.as_bytes()).unwrap();
+    assert_eq!(manifest.packages()["g"].tcb.snp, SnpPolicy::default());
 }
 
 /// A manifest with one marble, whose parameters are given.

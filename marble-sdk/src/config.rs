@@ -155,20 +155,21 @@ fn anchors(files: Vec<AnchorFile>) -> Result<Vec<Anchor>, ConfigFault> {
     let mut anchors = Vec::with_capacity(files.len());
     for (index, file) in files.into_iter().enumerate() {
         let field = format!("anchors[{index}]");
-        anchors.push(match file {
-            AnchorFile::Named(name) if name == "vendor" => Anchor::intel(),
+        anchors.extend(match file {
+            AnchorFile::Named(name) if name == "vendor" => Anchor::vendors(),
             AnchorFile::Named(name) => {
                 let cause = format!("is `{name}`; the one name is `vendor`");
                 return Err(ConfigFault::new(&field, cause, "write \"vendor\""));
             }
-            AnchorFile::Insecure { insecure_pem } => Anchor::insecure_from_pem(&insecure_pem)
-                .map_err(|error| {
+            AnchorFile::Insecure { insecure_pem } => {
+                vec![Anchor::insecure_from_pem(&insecure_pem).map_err(|error| {
                     ConfigFault::new(
                         &format!("{field}.insecure_pem"),
                         error.to_string(),
                         "write one self-signed CA as PEM",
                     )
-                })?,
+                })?]
+            }
         });
     }
     Ok(anchors)

@@ -386,13 +386,13 @@ impl Keeper {
         let verified = Collateral::parse(&fetched.json)
             .and_then(|parsed| parsed.verify(&self.trust()))
             .map_err(not_verified)?;
-        if (verified.kind(), verified.fmspc()) != (platform.kind, platform.fmspc) {
+        if (verified.kind(), verified.fmspc()) != (platform.kind, Some(platform.fmspc)) {
             return Err(CollateralError::NotVerified {
                 url: url(),
                 cause: format!(
                     "it is that of {} FMSPC {}, not of {}",
                     verified.kind().name(),
-                    hex::encode(verified.fmspc()),
+                    verified.fmspc().map_or("none".to_owned(), hex::encode),
                     platform.words()
                 ),
             });

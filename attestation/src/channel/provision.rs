@@ -12,6 +12,7 @@ use super::keys::{NotVerified, PublicKey, key_id};
 use super::leaf::{LEAF_RECEIPT_OID, LeafReceipt};
 use super::limits::CLOCK_DIFFERENCE_SECS_MAX;
 use super::state::StateBytes;
+use crate::signatures::Algorithm;
 use crate::x509::signature_algorithm;
 
 /// What the chain of this session must say.
@@ -114,7 +115,7 @@ fn check_issued(
             issuer.subject(),
         ));
     }
-    signature_algorithm(&certificate.signature_algorithm)
+    signature_algorithm(&certificate.signature_algorithm, Algorithm::EcdsaP256Sha256)
         .map_err(|cause| not_valid(what, cause, "a signature of the house"))?;
     let spki = issuer.public_key().raw;
     let key = match PublicKey::from_spki(spki) {

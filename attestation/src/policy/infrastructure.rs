@@ -4,7 +4,7 @@
 //! Does not live here: trust. An infrastructure can only narrow the anchors under which evidence was verified.
 
 use crate::claims::Claims;
-use crate::policy::reference::{at_least, equal};
+use crate::policy::reference::equal;
 use crate::policy::refusal::{Difference, Refusal, differs};
 use crate::tcb::reaches;
 use crate::verified::Verified;
@@ -48,14 +48,26 @@ pub fn appraise_infrastructures(
 
 impl Infrastructure {
     fn difference(&self, claims: &Claims) -> Option<Difference> {
-        let components = claims.platform.components;
+        let platform = claims.platform();
+        let qe_svn = claims.tcb().map(|tcb| tcb.qe_isv_svn);
+        let pce_svn = platform.map(|platform| platform.pce_svn);
+        let components = platform.map(|platform| platform.components);
         equal("RootCA", self.root_ca, claims.anchor)
-            .or_else(|| at_least("QESVN", self.qe_svn, claims.tcb.qe_isv_svn))
-            .or_else(|| at_least("PCESVN", self.pce_svn, claims.platform.pce_svn))
+            .or_else(|| reached("QESVN", self.qe_svn, qe_svn))
+            .or_else(|| reached("PCESVN", self.pce_svn, pce_svn))
             .or_else(|| {
-                let wanted = self.cpu_svn.filter(|svn| !reaches(&components, svn))?;
+                let has_all = |svn: &[u8; 16]| components.is_some_and(|has| reaches(&has, svn));
+                let wanted = self.cpu_svn.filter(|svn| !has_all(svn))?;
                 let wanted = format!("each at least {}", hex::encode(wanted));
-                differs("CPUSVN", wanted, hex::encode(components))
+                let found = components.map_or("none".to_owned(), hex::encode);
+                differs("CPUSVN", wanted, found)
             })
     }
+}
+
+/// Another vendor's platform does not reach what it has not.
+fn reached(field: &'static str, wanted: Option<u16>, found: Option<u16>) -> Option<Difference> {
+    let wanted = wanted.filter(|wanted| found.is_none_or(|found| found < *wanted))?;
+    let found = found.map_or("none".to_owned(), |found| found.to_string());
+    differs(field, format!("at least {wanted}"), found)
 }

@@ -25,26 +25,32 @@ pub struct Minimum {
     pub pce_svn: Option<u16>,
     /// ISVSVN of the quoting enclave.
     pub qe_svn: Option<u16>,
-    /// TDX: the 16 components of TEE_TCB_SVN, of the module at launch, each at least. An enclave has none and is refused.
+    /// TDX: the 16 components of TEE_TCB_SVN, of the module at launch, each at least. What has none is refused.
     pub tee_tcb_svn: Option<[u8; 16]>,
 }
 
 impl Minimum {
     pub(super) fn check(&self, claims: &Claims) -> Result<(), Refusal> {
-        let tcb = &claims.tcb;
+        // What another vendor's platform has not, it does not reach.
+        let (tcb, platform) = (claims.tcb(), claims.platform());
         at_least(
             "TCB evaluation number",
             self.evaluation_number,
-            tcb.evaluation_number,
+            tcb.map(|tcb| tcb.evaluation_number),
         )?;
         let date = self.tcb_date.map(Utc);
-        at_least("TCB date", date, Utc(tcb.tcb_date))?;
-        each_at_least("CPUSVN", self.cpu_svn, Some(claims.platform.components))?;
-        at_least("PCESVN", self.pce_svn, claims.platform.pce_svn)?;
-        at_least("QE ISVSVN", self.qe_svn, tcb.qe_isv_svn)?;
+        at_least("TCB date", date, tcb.map(|tcb| Utc(tcb.tcb_date)))?;
+        let components = platform.map(|platform| platform.components);
+        each_at_least("CPUSVN", self.cpu_svn, components)?;
+        at_least(
+            "PCESVN",
+            self.pce_svn,
+            platform.map(|platform| platform.pce_svn),
+        )?;
+        at_least("QE ISVSVN", self.qe_svn, tcb.map(|tcb| tcb.qe_isv_svn))?;
         let tee_tcb_svn = match &claims.body {
-            Body::Sgx(_) => None,
             Body::Tdx(td) => Some(td.tee_tcb_svn),
+            Body::Sgx(_) | Body::Snp(_) => None,
         };
         each_at_least("TEE_TCB_SVN", self.tee_tcb_svn, tee_tcb_svn)
     }
@@ -53,15 +59,16 @@ impl Minimum {
 fn at_least<T: PartialOrd + fmt::Display>(
     field: &'static str,
     wanted: Option<T>,
-    found: T,
+    found: Option<T>,
 ) -> Result<(), Refusal> {
-    match wanted {
-        Some(wanted) if found < wanted => Err(Refusal::BelowMinimum {
+    let below = wanted.filter(|wanted| found.as_ref().is_none_or(|found| found < wanted));
+    match below {
+        Some(wanted) => Err(Refusal::BelowMinimum {
             field,
             wanted: wanted.to_string(),
-            found: found.to_string(),
+            found: found.map_or("none".to_owned(), |found| found.to_string()),
         }),
-        Some(_) | None => Ok(()),
+        None => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Does not live here: how manifests and reference files spell them (stoa-manifest, stoa-client), platforms (`policy`).
 
 use crate::policy::refusal::{Difference, differs, list};
+use crate::policy::snp::SnpReference;
 use crate::quote::Body;
 use crate::sgx::SgxBody;
 use crate::tdx::TdxBody;
@@ -16,6 +17,19 @@ pub enum ReferenceValue {
     Sgx(SgxReference),
     /// A trust domain.
     Tdx(TdxReference),
+    /// An SEV-SNP guest.
+    Snp(SnpReference),
+}
+
+impl ReferenceValue {
+    /// `sgx`, `tdx` or `snp`.
+    pub(super) fn tee(&self) -> &'static str {
+        match self {
+            ReferenceValue::Sgx(_) => "sgx",
+            ReferenceValue::Tdx(_) => "tdx",
+            ReferenceValue::Snp(_) => "snp",
+        }
+    }
 }
 
 /// An SGX enclave by what was loaded, or by who signed it. Absent fields are not compared.
@@ -71,6 +85,11 @@ impl ReferenceValue {
                 mrtd: vec![body.mr_td],
                 rtmr: body.rtmr.map(Some),
                 ..TdxReference::default()
+            }),
+            Body::Snp(body) => Self::Snp(SnpReference {
+                measurement: vec![body.measurement],
+                host_data: Some(body.host_data),
+                ..SnpReference::default()
             }),
         }
     }
@@ -141,7 +160,7 @@ fn number(field: &'static str, wanted: Option<u16>, found: u16) -> Option<Differ
     differs(field, wanted.to_string(), found.to_string())
 }
 
-pub(super) fn at_least(field: &'static str, wanted: Option<u16>, found: u16) -> Option<Difference> {
+fn at_least(field: &'static str, wanted: Option<u16>, found: u16) -> Option<Difference> {
     let wanted = wanted.filter(|wanted| *wanted > found)?;
     differs(field, format!("at least {wanted}"), found.to_string())
 }

@@ -8,6 +8,8 @@ use stoa_explain::Explain;
 
 use crate::dates::Utc;
 use crate::invalid::Dated;
+use crate::policy::snp::SnpProperty;
+use crate::product::Product;
 use crate::status::TcbStatus;
 
 /// One field in which the evidence differs from one reference.
@@ -120,6 +122,32 @@ pub enum Refusal {
         /// How many platforms the list has.
         listed: usize,
     },
+    /// A chip outside the allow-list.
+    #[error("chip with id {} is not listed; {listed} platforms are", chip_id.as_deref().unwrap_or("masked by its host"))]
+    ChipNotListed {
+        /// Chip id, lowercase hex; `None` if it is masked.
+        chip_id: Option<String>,
+        /// How many platforms the list has.
+        listed: usize,
+    },
+    /// An SNP guest or its platform that is weaker than the policy allows.
+    #[error("{property}: {field} is {found}, wanted {wanted}")]
+    SnpNotAccepted {
+        /// Which property.
+        property: SnpProperty,
+        /// The field of the report.
+        field: &'static str,
+        /// What the policy wants.
+        wanted: String,
+        /// What the report has.
+        found: String,
+    },
+    /// The collateral has no revocation list.
+    #[error("the collateral for {product} has no revocation list, wanted one")]
+    RevocationUnknown {
+        /// The product whose list is missing.
+        product: Product,
+    },
     /// Collateral that ended, and the grace is over.
     #[error("collateral expired: {object} held until {}, now is {} ({} s of grace)", Utc(*until), Utc(*now), grace.as_secs())]
     CollateralExpired {
@@ -181,7 +209,16 @@ impl Refusal {
             Refusal::BelowMinimum { .. } => "minimum TCB",
             Refusal::FamilyNotListed { .. } => "families",
             Refusal::InfrastructureDiffers { .. } => "infrastructures",
-            Refusal::PlatformNotListed { .. } => "platforms",
+            Refusal::PlatformNotListed { .. } | Refusal::ChipNotListed { .. } => "platforms",
+            Refusal::SnpNotAccepted { property, .. } => match property {
+                SnpProperty::Migratable => "migration",
+                SnpProperty::Smt => "SMT",
+                SnpProperty::SeveralSockets => "single socket",
+                SnpProperty::Abi => "ABI version",
+                SnpProperty::Vmpl => "VMPL",
+                SnpProperty::UncheckedAliases => "alias check",
+            },
+            Refusal::RevocationUnknown { .. } => "revocation",
             Refusal::CollateralExpired { .. } => "freshness",
         }
     }
@@ -204,7 +241,18 @@ impl Explain for Refusal {
             Refusal::BelowMinimum { .. } => "tcb-below-minimum",
             Refusal::FamilyNotListed { .. } => "family-not-listed",
             Refusal::InfrastructureDiffers { .. } => "infrastructure-differs",
-            Refusal::PlatformNotListed { .. } => "platform-not-listed",
+            Refusal::PlatformNotListed { .. } | Refusal::ChipNotListed { .. } => {
+                "platform-not-listed"
+            }
+            Refusal::SnpNotAccepted { property, .. } => match property {
+                SnpProperty::Migratable => "snp-migratable-not-accepted",
+                SnpProperty::Smt => "snp-smt-not-accepted",
+                SnpProperty::SeveralSockets => "snp-sockets-not-accepted",
+                SnpProperty::Abi => "snp-abi-not-accepted",
+                SnpProperty::Vmpl => "snp-vmpl-not-accepted",
+                SnpProperty::UncheckedAliases => "snp-alias-check-missing",
+            },
+            Refusal::RevocationUnknown { .. } => "revocation-unknown",
             Refusal::CollateralExpired { .. } => "collateral-expired",
         }
     }

@@ -155,9 +155,9 @@ fn our_own_verifier_which_is_stricter_accepts_it_too() {
             let claims = evidence()
                 .verify(&expected, &trust(&ours), &collateral, at(NOW))
                 .unwrap();
-            assert_eq!(claims.tcb.status, TcbStatus::UpToDate);
-            assert_eq!(claims.platform.ppid, platform.ppid());
-            assert_eq!(claims.platform.piid, platform.instance_id());
+            assert_eq!(claims.tcb().unwrap().status, TcbStatus::UpToDate);
+            assert_eq!(claims.platform().unwrap().ppid, platform.ppid());
+            assert_eq!(claims.platform().unwrap().piid, platform.instance_id());
             let under_vendors = Collateral::parse(&json).unwrap().verify(&trust(&vendors));
             assert!(under_vendors.is_err());
             assert!(

@@ -143,23 +143,25 @@ type Floor = (&'static str, fn(&Claims, bool) -> Minimum);
 
 const FLOORS: [Floor; 5] = [
     ("TCB evaluation number", |claims, above| Minimum {
-        evaluation_number: Some(claims.tcb.evaluation_number + u32::from(above)),
+        evaluation_number: Some(claims.tcb().unwrap().evaluation_number + u32::from(above)),
         ..Minimum::default()
     }),
     ("TCB date", |claims, above| Minimum {
-        tcb_date: Some(time(claims.tcb.tcb_date.as_secs() + u64::from(above))),
+        tcb_date: Some(time(
+            claims.tcb().unwrap().tcb_date.as_secs() + u64::from(above),
+        )),
         ..Minimum::default()
     }),
     ("CPUSVN", |claims, above| Minimum {
-        cpu_svn: Some(raised(claims.platform.components, above)),
+        cpu_svn: Some(raised(claims.platform().unwrap().components, above)),
         ..Minimum::default()
     }),
     ("PCESVN", |claims, above| Minimum {
-        pce_svn: Some(claims.platform.pce_svn + u16::from(above)),
+        pce_svn: Some(claims.platform().unwrap().pce_svn + u16::from(above)),
         ..Minimum::default()
     }),
     ("QE ISVSVN", |claims, above| Minimum {
-        qe_svn: Some(claims.tcb.qe_isv_svn + u16::from(above)),
+        qe_svn: Some(claims.tcb().unwrap().qe_isv_svn + u16::from(above)),
         ..Minimum::default()
     }),
 ];
@@ -247,7 +249,7 @@ fn the_module_minimum_is_by_component_and_an_enclave_never_reaches_it() {
 fn a_family_must_be_on_the_list_if_there_is_one() {
     let world = World::sgx();
     let claims = world.verify().unwrap();
-    let own = hex::encode(claims.platform.fmspc);
+    let own = hex::encode(claims.platform().unwrap().fmspc);
     let reference = ReferenceValue::Sgx(SgxReference {
         unique_id: Some([0x11; 32]),
         ..SgxReference::default()
@@ -283,12 +285,15 @@ fn a_family_must_be_on_the_list_if_there_is_one() {
 fn any_infrastructure_may_fit_and_a_refusal_says_why_each_did_not() {
     let world = World::sgx();
     let claims = world.verify().unwrap();
-    let (pce, qe) = (claims.platform.pce_svn, claims.tcb.qe_isv_svn);
+    let (pce, qe) = (
+        claims.platform().unwrap().pce_svn,
+        claims.tcb().unwrap().qe_isv_svn,
+    );
     let good = |name: &str| Infrastructure {
         name: name.to_owned(),
         qe_svn: Some(qe),
         pce_svn: Some(pce),
-        cpu_svn: Some(claims.platform.components),
+        cpu_svn: Some(claims.platform().unwrap().components),
         root_ca: Some(claims.anchor),
     };
     let bad: [(&str, fn(&mut Infrastructure)); 4] = [

@@ -147,6 +147,10 @@ fn without_the_one_algorithm_nothing_is_verified() {
         .unwrap()
         .verify(&trust)
         .unwrap_err();
-    assert_eq!(error, Invalid::AlgorithmMissing { passed: 2 });
+    let missing = Invalid::AlgorithmMissing {
+        wanted: "ECDSA P-256 with SHA-256",
+        passed: 2,
+    };
+    assert_eq!(error, missing);
     assert_eq!(error.code(), "signature-algorithm-missing");
 }

@@ -1,7 +1,7 @@
 //! Checks 4, 5 and 8: the signed texts, and that they are for this platform.
 
 use serde_json::{Value, json};
-use stoa_attestation::{COLLATERAL_LEN_MAX, Collateral, Kind, NoMemo};
+use stoa_attestation::{COLLATERAL_LEN_MAX, Collateral, CrlName, Kind, NoMemo};
 use stoa_explain::Explain;
 
 use crate::endings;
@@ -240,9 +240,12 @@ fn verified_collateral_says_what_it_is_and_how_long_it_holds() {
     );
     assert_eq!(collateral.anchor_sha256(), vector.anchors()[0].sha256());
     assert_eq!(collateral.json(), vector.collateral);
-    assert_eq!(collateral.fmspc(), world.sgx.fmspc);
-    assert_eq!(collateral.evaluation_number(), 17);
-    assert_eq!(collateral.crl_numbers(), (&[1][..], &[1][..]));
+    assert_eq!(collateral.fmspc(), Some(world.sgx.fmspc));
+    assert_eq!(collateral.evaluation_number(), Some(17));
+    assert_eq!(
+        collateral.crl_numbers(),
+        [(CrlName::Root, &[1][..]), (CrlName::Pck, &[1][..])]
+    );
     let real = Vector::load("tdx/01-v4-up-to-date");
     let collateral = real.verified_collateral(&NoMemo).unwrap();
     let window = &real.verdict["valid_window"];

@@ -22,6 +22,7 @@ mod memo;
 mod openenclave;
 mod policy;
 mod quote;
+mod snp;
 mod tcb;
 
 use stoa_attestation::{Claims, Invalid, Verified};

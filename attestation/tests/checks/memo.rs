@@ -39,7 +39,12 @@ impl Memo {
 
 fn ending(vector: &Vector, memo: &Memo) -> String {
     match vector.verify_with(memo) {
-        Ok(claims) => format!("{:?} {:?} {:?}", claims.tcb, claims.platform, claims.dates),
+        Ok(claims) => format!(
+            "{:?} {:?} {:?}",
+            claims.tcb(),
+            claims.platform(),
+            claims.dates
+        ),
         Err(invalid) => format!("{}: {invalid}", invalid.code()),
     }
 }

@@ -138,11 +138,11 @@ fn evidence_is_of_the_kind_announced() {
         Evidence::parse(Kind::SgxDcap, &quote).unwrap_err().code(),
         "evidence-kind-differs"
     );
-    for kind in [Kind::Snp, Kind::Tpm] {
-        assert_eq!(
-            Evidence::parse(kind, &quote).unwrap_err().code(),
-            "evidence-kind-unsupported"
-        );
+    for (kind, code) in [
+        (Kind::Snp, "evidence-malformed"),
+        (Kind::Tpm, "evidence-kind-unsupported"),
+    ] {
+        assert_eq!(Evidence::parse(kind, &quote).unwrap_err().code(), code);
     }
     assert_eq!(Evidence::detect(&quote).unwrap().kind(), Kind::TdxDcap);
     assert_eq!(

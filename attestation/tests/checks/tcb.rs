@@ -80,7 +80,7 @@ fn module_levels(world: &mut World) -> &mut Vec<Value> {
 }
 
 fn status(world: &World) -> TcbStatus {
-    world.verify().unwrap().tcb.status
+    world.verify().unwrap().tcb().unwrap().status
 }
 
 /// Each of the 16 components and the PCE's SVN can keep a platform from its level.
@@ -169,9 +169,16 @@ fn quoting_enclave_and_module_pull_the_status_down() {
         let mut old_module = world.clone();
         old_module.body[0] = 2;
         let claims = old_module.verify().unwrap();
-        assert_eq!(claims.tcb.status, expected, "{platform} with an old module");
-        assert_eq!(claims.tcb.module_status, Some(ComponentStatus::OutOfDate));
-        assert_eq!(claims.tcb.platform_status.to_string(), platform);
+        assert_eq!(
+            claims.tcb().unwrap().status,
+            expected,
+            "{platform} with an old module"
+        );
+        assert_eq!(
+            claims.tcb().unwrap().module_status,
+            Some(ComponentStatus::OutOfDate)
+        );
+        assert_eq!(claims.tcb().unwrap().platform_status.to_string(), platform);
 
         for word in [
             "OutOfDate",
@@ -182,10 +189,11 @@ fn quoting_enclave_and_module_pull_the_status_down() {
             old_qe.qe_identity["tcbLevels"][0] = qe_level(4, word);
             let claims = old_qe.verify().unwrap();
             assert_eq!(
-                claims.tcb.status, expected,
+                claims.tcb().unwrap().status,
+                expected,
                 "{platform} with a QE that is {word}"
             );
-            assert_eq!(claims.tcb.qe_status, ComponentStatus::OutOfDate);
+            assert_eq!(claims.tcb().unwrap().qe_status, ComponentStatus::OutOfDate);
         }
     }
 }
@@ -201,19 +209,22 @@ fn advisories_and_dates_are_those_of_the_matched_levels() {
     world.qe_identity["tcbLevels"][0]["advisoryIDs"] = json!(["INTEL-SA-99999"]);
     let claims = world.verify().unwrap();
     assert_eq!(
-        claims.tcb.advisories,
+        claims.tcb().unwrap().advisories,
         ["INTEL-SA-00002", "INTEL-SA-70001", "INTEL-SA-80001"]
     );
     assert_eq!(
-        stoa_attestation::Utc(claims.tcb.tcb_date).to_string(),
+        stoa_attestation::Utc(claims.tcb().unwrap().tcb_date).to_string(),
         "2023-08-09T00:00:00Z"
     );
     assert_eq!(
-        (claims.tcb.evaluation_number, claims.tcb.qe_isv_svn),
+        (
+            claims.tcb().unwrap().evaluation_number,
+            claims.tcb().unwrap().qe_isv_svn
+        ),
         (17, 3)
     );
     world.qe_identity["tcbEvaluationDataNumber"] = json!(3);
-    assert_eq!(world.verify().unwrap().tcb.evaluation_number, 3);
+    assert_eq!(world.verify().unwrap().tcb().unwrap().evaluation_number, 3);
 }
 
 /// A TD launched on module 2 (out of date) that now runs on module `current`.

@@ -4,6 +4,8 @@
 
 pub mod der;
 pub mod forge;
+pub mod snp;
+pub mod snp_world;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,14 +21,18 @@ use stoa_attestation::{
 /// What the server passes, too.
 pub static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = webpki::ALL_VERIFICATION_ALGS;
 
-/// The groups of vectors with DCAP evidence.
-pub const GROUPS: [&str; 6] = [
+/// The groups of vectors with evidence.
+pub const GROUPS: [&str; 10] = [
     "sgx",
     "sgx-negative",
     "tdx",
     "tdx-negative",
     "tdx-synthetic",
     "dcap-probes",
+    "snp",
+    "snp-negative",
+    "snp-revocation",
+    "snp-synthetic",
 ];
 
 pub fn root() -> PathBuf {
@@ -48,6 +54,7 @@ pub struct Vector {
     pub name: String,
     pub verdict: Value,
     pub kind: Kind,
+    /// The evidence as it travels; with SNP report and certificate.
     pub quote: Vec<u8>,
     pub collateral: Vec<u8>,
     pub anchor_pem: String,
@@ -59,6 +66,9 @@ impl Vector {
         let folder = root().join(name);
         let verdict: Value =
             serde_json::from_slice(&fs::read(folder.join("verdict.json")).unwrap()).unwrap();
+        if verdict["tee"] == "snp" {
+            return snp::load(name, &folder, verdict);
+        }
         let collateral = folder.join(verdict["collateral"].as_str().unwrap_or("collateral.json"));
         let anchor = verdict["trust_anchor"]
             .as_str()
@@ -95,17 +105,24 @@ impl Vector {
         self.verdict["expected"][member].as_str()
     }
 
-    /// The compiled-in root if the vector wants Intel's, else the vector's own.
+    /// The compiled-in roots if the vector wants a vendor's, else the vector's own.
     pub fn anchors(&self) -> Vec<Anchor> {
         let anchor = Anchor::insecure_from_pem(&self.anchor_pem).unwrap();
-        if anchor.sha256() == Anchor::intel().sha256() {
-            return vec![Anchor::intel()];
+        let vendors = Anchor::vendors();
+        if vendors
+            .iter()
+            .any(|vendor| vendor.sha256() == anchor.sha256())
+        {
+            return vendors;
         }
         vec![anchor]
     }
 
     /// Where the 64 bytes of report data begin in the quote as it stands, even if it is broken elsewhere.
     pub fn report_data_at(&self) -> Option<usize> {
+        if self.kind == Kind::Snp {
+            return Some(snp::REPORT_AT + 0x50);
+        }
         let header = self.quote.get(..54)?;
         let sgx = header[4..8] == [0; 4];
         let body = match header[0] {

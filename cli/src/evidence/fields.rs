@@ -1,11 +1,12 @@
 //! What evidence says, field by field, under the names of the test vectors (tests/vectors/README.md, `fields`).
 
 use serde_json::{Map, Value, json};
-use stoa_attestation::{Body, Claims, Evidence, SgxBody, TdxBody, Utc};
+use stoa_attestation::{
+    Body, Claims, Evidence, Origin, Platform, SgxBody, SnpBody, SnpOrigin, Tcb, TdxBody, Utc,
+};
 
 /// The claims of evidence that was verified.
 pub(crate) fn verified(claims: &Claims) -> Value {
-    let platform = &claims.platform;
     let dates: Map<String, Value> = claims
         .dates
         .objects()
@@ -15,32 +16,69 @@ pub(crate) fn verified(claims: &Claims) -> Value {
             (object.to_string(), window)
         })
         .collect();
-    json!({
+    let mut fields = json!({
         "version": claims.quote_version,
         "body": body(&claims.body),
-        "pck": {
-            "fmspc": hex::encode(platform.fmspc),
-            "pceid": hex::encode(platform.pceid),
-            "ppid": hex::encode(platform.ppid),
-            "piid": platform.piid.map(hex::encode),
-            "comp": platform.components,
-            "pcesvn": platform.pce_svn,
-        },
-        "qe": {"isvsvn": claims.tcb.qe_isv_svn},
-        "tcb": {
-            "evaluation_number": claims.tcb.evaluation_number,
-            "date": Utc(claims.tcb.tcb_date).to_string(),
-            "platform_status": claims.tcb.platform_status.to_string(),
-        },
         "dates": dates,
         "anchor_sha256": hex::encode(claims.anchor),
-    })
+    });
+    let origin = match &claims.origin {
+        Origin::Intel(origin) => intel(&origin.tcb, &origin.platform),
+        Origin::Amd(origin) => amd(origin),
+    };
+    for (name, value) in origin {
+        fields[name] = value;
+    }
+    if let (Body::Snp(guest), Value::Object(fields)) = (&claims.body, &mut fields) {
+        // Vectors of SNP have the report's fields beside the version.
+        if let Value::Object(body) = snp(guest) {
+            fields.remove("body");
+            fields.extend(body);
+        }
+    }
+    fields
+}
+
+fn intel(tcb: &Tcb, platform: &Platform) -> Vec<(&'static str, Value)> {
+    let pck = json!({
+        "fmspc": hex::encode(platform.fmspc),
+        "pceid": hex::encode(platform.pceid),
+        "ppid": hex::encode(platform.ppid),
+        "piid": platform.piid.map(hex::encode),
+        "comp": platform.components,
+        "pcesvn": platform.pce_svn,
+    });
+    let levels = json!({
+        "evaluation_number": tcb.evaluation_number,
+        "date": Utc(tcb.tcb_date).to_string(),
+        "platform_status": tcb.platform_status.to_string(),
+    });
+    vec![
+        ("pck", pck),
+        ("qe", json!({"isvsvn": tcb.qe_isv_svn})),
+        ("tcb", levels),
+    ]
+}
+
+fn amd(origin: &SnpOrigin) -> Vec<(&'static str, Value)> {
+    let levels = json!({
+        "reported": origin.reported_tcb.to_string(),
+        "committed": origin.committed_tcb.to_string(),
+        "launch": origin.launch_tcb.to_string(),
+        "current": origin.current_tcb.to_string(),
+    });
+    vec![
+        ("product", json!(origin.product.name())),
+        ("provider", json!(origin.provider)),
+        ("revocation_checked", json!(origin.revocation_checked)),
+        ("tcb", levels),
+    ]
 }
 
 /// What evidence says that nobody verified.
 pub(crate) fn unverified(evidence: &Evidence) -> Value {
     let mut fields = Map::new();
-    fields.insert("body".to_owned(), body(evidence.unverified_body()));
+    fields.insert("body".to_owned(), body(&evidence.unverified_body()));
     // A quote without the chain of its platform still has a body.
     if let Ok(platform) = evidence.unverified_platform() {
         fields.insert(
@@ -94,7 +132,37 @@ fn body(body: &Body) -> Value {
     match body {
         Body::Sgx(body) => sgx(body),
         Body::Tdx(body) => tdx(body),
+        Body::Snp(body) => snp(body),
     }
+}
+
+fn snp(guest: &SnpBody) -> Value {
+    json!({
+        "guest_svn": guest.guest_svn,
+        "policy": format!("{:#x}", guest.policy.0),
+        "family_id": hex::encode(guest.family_id),
+        "image_id": hex::encode(guest.image_id),
+        "vmpl": guest.vmpl,
+        "current_tcb": hex::encode(guest.current_tcb),
+        "platform_info": format!("{:#x}", guest.platform_info.0),
+        "report_data": hex::encode(guest.report_data),
+        "measurement": hex::encode(guest.measurement),
+        "host_data": hex::encode(guest.host_data),
+        "id_key_digest": hex::encode(guest.id_key_digest),
+        "author_key_digest": hex::encode(guest.author_key_digest),
+        "report_id": hex::encode(guest.report_id),
+        "report_id_ma": hex::encode(guest.report_id_ma),
+        "reported_tcb": hex::encode(guest.reported_tcb),
+        "chip_id": hex::encode(guest.chip_id),
+        "committed_tcb": hex::encode(guest.committed_tcb),
+        "launch_tcb": hex::encode(guest.launch_tcb),
+        "signing_key": guest.signing_key.to_string(),
+        "author_key_en": guest.author_key_en,
+        "debug": guest.policy.debug(),
+        "migrate_ma": guest.policy.migrate_ma(),
+        "smt": guest.policy.smt(),
+        "single_socket": guest.policy.single_socket(),
+    })
 }
 
 fn sgx(body: &SgxBody) -> Value {

@@ -59,23 +59,14 @@ pub(super) fn hardware(
         .anchors
         .iter()
         .any(|a| a.is_insecure() && a.sha256() == claims.anchor);
-    let advisories = match claims.tcb.advisories.as_slice() {
-        [] => String::new(),
-        some => format!(" ({})", some.join(", ")),
-    };
     let facts = format!(
-        "{}{}, FMSPC {}, TCB {}{advisories}, collateral until {}",
+        "{}{}, collateral until {}",
         if insecure {
             "no hardware, an insecure root says: "
         } else {
             ""
         },
-        match claims.body {
-            Body::Sgx(_) => "Intel SGX",
-            Body::Tdx(_) => "Intel TDX",
-        },
-        hex::encode(claims.platform.fmspc),
-        claims.tcb.status,
+        platform_words(claims),
         Utc(claims.dates.collateral_until()),
     );
     outcome(
@@ -84,6 +75,30 @@ pub(super) fn hardware(
         appraise_platform(claims, &question.reference.tcb, question.now),
         "genuine",
     )
+}
+
+fn platform_words(claims: &Claims) -> String {
+    match &claims.origin {
+        Origin::Intel(origin) => {
+            let tee = match claims.body {
+                Body::Tdx(_) => "Intel TDX",
+                Body::Sgx(_) | Body::Snp(_) => "Intel SGX",
+            };
+            let advisories = match origin.tcb.advisories.as_slice() {
+                [] => String::new(),
+                some => format!(" ({})", some.join(", ")),
+            };
+            format!(
+                "{tee}, FMSPC {}, TCB {}{advisories}",
+                hex::encode(origin.platform.fmspc),
+                origin.tcb.status
+            )
+        }
+        Origin::Amd(origin) => format!(
+            "AMD SEV-SNP, {}, committed TCB {}",
+            origin.product, origin.committed_tcb
+        ),
+    }
 }
 
 pub(super) fn code(claims: Option<&Verified<Claims>>, question: &Question<'_>) -> Row {
@@ -107,6 +122,13 @@ pub(super) fn code(claims: Option<&Verified<Claims>>, question: &Question<'_>) -
                 rtmr.join(" ")
             )
         }
+        Body::Snp(body) => format!(
+            "measurement {}, host data {}, guest SVN {}, VMPL {}, debug {debug}",
+            hex::encode(body.measurement),
+            hex::encode(body.host_data),
+            body.guest_svn,
+            body.vmpl
+        ),
     };
     let given = &question.reference.identities;
     if !given.is_empty() {

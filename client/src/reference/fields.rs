@@ -137,25 +137,23 @@ impl<'a> Fields<'a> {
         Some(out)
     }
 
-    /// A list of ids of `N` bytes in hex, given in lower case; `what` they are is for the fault of those that are none.
-    pub(super) fn ids<const N: usize>(
+    /// A list of ids, given in lower case; what is `wanted` is for the fault of those that are none.
+    pub(super) fn ids(
         &self,
         name: &'static str,
         max: usize,
-        what: &str,
+        wanted: &str,
+        is_one: impl Fn(&str) -> bool,
     ) -> Option<Vec<String>> {
         let mut out = Vec::new();
         for (at, text) in self.strings(name, max)? {
-            if hex::decode_to_slice(&text, &mut [0; N]).is_ok() {
-                out.push(text.to_ascii_lowercase());
+            let lower = text.to_ascii_lowercase();
+            if is_one(&lower) {
+                out.push(lower);
                 continue;
             }
-            let (text, digits) = (text.escape_debug(), 2 * N);
-            self.fault_at(
-                name,
-                at,
-                format!("is `{text}`, wanted {digits} hex digits ({what})"),
-            );
+            let text = text.escape_debug();
+            self.fault_at(name, at, format!("is `{text}`, wanted {wanted}"));
         }
         Some(out)
     }

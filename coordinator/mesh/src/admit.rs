@@ -86,7 +86,7 @@ pub fn admit(
         grounds: Grounds {
             package: definition.package.clone(),
             kind: claims.kind.number(),
-            tcb_status: claims.tcb.status.to_string(),
+            tcb_status: claims.tcb_words(),
             collateral_end,
         },
         attested_at: now.as_secs(),

@@ -46,7 +46,7 @@ pub const REDRAFTS_MAX: usize = 3;
 /// When a marble may try again after something of ours or the vendor's was missing.
 const UNAVAILABLE_PAUSE: Duration = Duration::from_secs(5);
 /// Evidence that marbles may bring.
-pub const ACCEPTED_KINDS: [Kind; 2] = [Kind::SgxDcap, Kind::TdxDcap];
+pub const ACCEPTED_KINDS: [Kind; 3] = [Kind::SgxDcap, Kind::TdxDcap, Kind::Snp];
 
 /// The service of one connection.
 #[derive(Clone)]

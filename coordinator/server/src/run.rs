@@ -183,9 +183,9 @@ fn tee(config: &Config) -> Result<Arc<dyn Source>, StartError> {
     })
 }
 
-/// The vendor's root, and with the dangerous switch one more; never that one on hardware (I2).
+/// The vendors' roots, and with the dangerous switch one more; never that one on hardware (I2).
 fn anchors(config: &Config, source: &dyn Source) -> Result<Vec<Anchor>, StartError> {
-    let mut anchors = vec![Anchor::intel()];
+    let mut anchors = Anchor::vendors();
     if let Some(path) = &config.insecure_trust_root {
         if source.is_hardware() {
             return Err(StartError::InsecureRootOnHardware {

@@ -15,13 +15,13 @@ pub(crate) const CODES: &[Code] = &[
     },
     Code {
         code: "signature-algorithm-missing",
-        meaning: "No algorithm for ECDSA P-256 with SHA-256 was passed to the verifier.",
-        remedy: "Pass one, for example webpki's ECDSA_P256_SHA256.",
+        meaning: "No algorithm with which evidence of this kind is signed was passed to the verifier.",
+        remedy: "Pass all of the crypto library's algorithms; for Intel ECDSA P-256 with SHA-256, for AMD ECDSA P-384 and RSASSA-PSS with SHA-384.",
     },
     Code {
         code: "evidence-kind-unsupported",
         meaning: "Evidence of this kind can't be verified by this version.",
-        remedy: "Use SGX or TDX evidence, or a version of Stoa that knows the kind.",
+        remedy: "Use SGX, TDX or SNP evidence, or a version of Stoa that knows the kind.",
     },
     Code {
         code: "evidence-kind-differs",
@@ -35,7 +35,7 @@ pub(crate) const CODES: &[Code] = &[
     },
     Code {
         code: "evidence-malformed",
-        meaning: "A field or length of the quote is not as the format says.",
+        meaning: "A field or length of the quote or report is not as the format says.",
         remedy: "Take the quote again and hand it on byte for byte; if it comes from hardware, report it with the exact cause.",
     },
     Code {
@@ -377,5 +377,150 @@ pub(crate) const CODES: &[Code] = &[
         code: "collateral-expired",
         meaning: "A part of the collateral has ended, and the policy gives it no more time.",
         remedy: "Fetch collateral again; see why the refresh fails if this is a server.",
+    },
+    Code {
+        code: "snp-report-version-unsupported",
+        meaning: "The SNP report has a version other than 2 to 5.",
+        remedy: "Use firmware whose reports have one of these versions, or a version of Stoa that knows the new one.",
+    },
+    Code {
+        code: "snp-signature-algorithm-unsupported",
+        meaning: "The SNP report is signed with an algorithm other than ECDSA P-384 with SHA-384.",
+        remedy: "Take the report from the guest's own device; firmware knows no other algorithm.",
+    },
+    Code {
+        code: "snp-signing-key-unknown",
+        meaning: "The SNP report was signed by no key that can be known: the host masked it, or the report names another kind.",
+        remedy: "Have the host clear MASK_CHIP_KEY, and ask for a report signed by VCEK or VLEK.",
+    },
+    Code {
+        code: "vek-missing",
+        meaning: "There is no certificate to verify the SNP report with: none came with it, and the collateral has none.",
+        remedy: "Let the guest send its certificate (extended report), or let the collateral be fetched for this chip from the KDS.",
+    },
+    Code {
+        code: "vek-extension-malformed",
+        meaning: "AMD's extensions in the VCEK or VLEK certificate are not as AMD's specification says.",
+        remedy: "Take the certificate from the KDS again; if it is AMD's, report it with the exact cause.",
+    },
+    Code {
+        code: "vek-signature-invalid",
+        meaning: "The VCEK or VLEK certificate was not signed by the ASK of the collateral.",
+        remedy: "Use the certificate chain of the platform's own product, from the KDS.",
+    },
+    Code {
+        code: "vek-revoked",
+        meaning: "The VCEK or VLEK certificate is on the ARK's revocation list.",
+        remedy: "Do not trust the platform; AMD revoked its key.",
+    },
+    Code {
+        code: "vek-expired",
+        meaning: "The VCEK or VLEK certificate has ended.",
+        remedy: "Fetch the certificate again; a VLEK lives one year and is the provider's to renew.",
+    },
+    Code {
+        code: "vek-not-yet-valid",
+        meaning: "The VCEK or VLEK certificate is not valid yet.",
+        remedy: "Set the clock of the verifier.",
+    },
+    Code {
+        code: "vek-kind-differs",
+        meaning: "The SNP report was signed by a VCEK and certificate or collateral are for a VLEK, or the other way round.",
+        remedy: "Fetch the chain under /vcek/ or /vlek/, as the report's signing key says.",
+    },
+    Code {
+        code: "snp-product-unknown",
+        meaning: "The SNP report names a CPU of no product that is known, or none at all.",
+        remedy: "Use a version of Stoa that knows the product; with reports of version 2 send the certificate with the evidence.",
+    },
+    Code {
+        code: "snp-product-differs",
+        meaning: "The SNP report is of one product, its certificate or the collateral of another.",
+        remedy: "Fetch certificate and chain for the product that the report names.",
+    },
+    Code {
+        code: "ask-signature-invalid",
+        meaning: "The ASK certificate was not signed by the ARK.",
+        remedy: "Take the chain from the KDS again, unchanged.",
+    },
+    Code {
+        code: "ask-revoked",
+        meaning: "The ASK certificate is on the ARK's revocation list.",
+        remedy: "Fetch the chain again: AMD has issued another ASK. Certificates under the old one are worth nothing.",
+    },
+    Code {
+        code: "ask-expired",
+        meaning: "The ASK certificate has ended.",
+        remedy: "Fetch the chain from the KDS again.",
+    },
+    Code {
+        code: "ask-not-yet-valid",
+        meaning: "The ASK certificate is not valid yet.",
+        remedy: "Set the clock of the verifier.",
+    },
+    Code {
+        code: "ark-crl-malformed",
+        meaning: "The ARK's revocation list is not one, or has parts that are not understood.",
+        remedy: "Take the list from the KDS again, in DER.",
+    },
+    Code {
+        code: "ark-crl-issuer-differs",
+        meaning: "The revocation list is not of the ARK of the collateral's chain.",
+        remedy: "Fetch chain and list for the same product.",
+    },
+    Code {
+        code: "ark-crl-signature-invalid",
+        meaning: "The revocation list was not signed by the ARK.",
+        remedy: "Take the list from the KDS again, unchanged.",
+    },
+    Code {
+        code: "report-signature-invalid",
+        meaning: "The SNP report was not signed by the key of its certificate.",
+        remedy: "Use the certificate of this chip at the report's REPORTED_TCB; if it is, the report was changed on its way.",
+    },
+    Code {
+        code: "hardware-id-differs",
+        meaning: "The chip id of the SNP report is not the hardware id of its certificate.",
+        remedy: "Fetch the VCEK for the chip id of the report.",
+    },
+    Code {
+        code: "reported-tcb-differs",
+        meaning: "The REPORTED_TCB of the SNP report is not the TCB of its certificate.",
+        remedy: "Fetch the VCEK for the REPORTED_TCB of the report.",
+    },
+    Code {
+        code: "snp-migratable-not-accepted",
+        meaning: "The SNP guest can be given a migration agent, which could hand its memory on.",
+        remedy: "Launch the guest with policy bit 18 clear, or tolerate it expressly.",
+    },
+    Code {
+        code: "snp-smt-not-accepted",
+        meaning: "The SNP guest may run with SMT, and the policy wants none.",
+        remedy: "Launch the guest with policy bit 16 clear, on a host with SMT off.",
+    },
+    Code {
+        code: "snp-sockets-not-accepted",
+        meaning: "The SNP guest may run on several sockets, and the policy wants one.",
+        remedy: "Launch the guest with policy bit 20 set.",
+    },
+    Code {
+        code: "snp-abi-not-accepted",
+        meaning: "The SNP guest accepts firmware with an older ABI than the policy wants.",
+        remedy: "Raise the ABI version in the guest's policy at launch.",
+    },
+    Code {
+        code: "snp-vmpl-not-accepted",
+        meaning: "The SNP report was asked for at a lower privilege level than the policy accepts.",
+        remedy: "Ask for the report at VMPL 0, or accept the level at which the service runs.",
+    },
+    Code {
+        code: "snp-alias-check-missing",
+        meaning: "The platform's firmware has not checked for memory aliases (CVE-2024-21944).",
+        remedy: "Update the host's firmware and BIOS, or tolerate it expressly.",
+    },
+    Code {
+        code: "revocation-unknown",
+        meaning: "The collateral for an SNP report has no revocation list, so nobody knows whether its keys were revoked.",
+        remedy: "Let the list be fetched from the KDS, or tolerate its absence expressly.",
     },
 ];
