@@ -6,8 +6,8 @@ use stoa_attestation::channel::{
 };
 use stoa_attestation::policy::{appraise_code, appraise_platform};
 use stoa_attestation::{
-    Anchor, Body, Claims, Collateral, Evidence, Expected, Floors, Invalid, ReferenceValue, Utc,
-    Verified,
+    Anchor, Body, Claims, Collateral, Evidence, Expected, Floors, Invalid, Origin, ReferenceValue,
+    Utc, Verified,
 };
 
 use super::{Question, good, no, not_checked, outcome, same, utc};

@@ -9,10 +9,9 @@ use stoa_attestation::{TcbPolicy, Utc};
 
 use super::fields::Fields;
 
-/// FMSPCs in one reference.
+/// FMSPCs and products in one reference.
 const FAMILIES_MAX: usize = 1_000;
-/// FMSPC, in bytes.
-const FMSPC_BYTES: usize = 6;
+const FAMILY_IDS: &str = "12 hex digits (an FMSPC), or milan, genoa or turin";
 /// Ten years: a band that is longer is a mistake.
 const BAND_HOURS_MAX: u64 = 10 * 365 * 24;
 /// What a TD may be that weakens it.
@@ -26,7 +25,7 @@ const TOLERABLE: [&str; 5] = [
 
 /// Reads all of them into `tcb`; what is absent stays at its strict default.
 pub(super) fn read(fields: &Fields<'_>, tcb: &mut TcbPolicy) {
-    tcb.families = fields.ids::<FMSPC_BYTES>("families", FAMILIES_MAX, "an FMSPC");
+    tcb.families = fields.ids("families", FAMILIES_MAX, FAMILY_IDS, is_family);
     if let Some(minimum) = fields.object("minimum") {
         tcb.minimum = self::minimum(&minimum);
     }
@@ -55,6 +54,11 @@ pub(super) fn read(fields: &Fields<'_>, tcb: &mut TcbPolicy) {
         };
         *place = Tolerance::Accept;
     }
+}
+
+fn is_family(text: &str) -> bool {
+    let is_fmspc = hex::decode_to_slice(text, &mut [0; 6]).is_ok();
+    is_fmspc || matches!(text, "milan" | "genoa" | "turin")
 }
 
 fn minimum(fields: &Fields<'_>) -> Minimum {
