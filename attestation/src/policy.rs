@@ -324,16 +324,16 @@ fn check_platforms(claims: &Claims, policy: &TcbPolicy) -> Result<(), Refusal> {
     let Some(listed) = &policy.platforms else {
         return Ok(());
     };
-    let has = |id: &Option<String>| id.as_ref().is_some_and(|id| listed.contains(id));
+    let has = |id: &String| listed.contains(id);
     match &claims.origin {
         Origin::Intel(origin) => {
-            let ppid = Some(hex::encode(origin.platform.ppid));
+            let ppid = hex::encode(origin.platform.ppid);
             let piid = origin.platform.piid.map(hex::encode);
-            if has(&ppid) || has(&piid) {
+            if has(&ppid) || piid.as_ref().is_some_and(has) {
                 return Ok(());
             }
             Err(Refusal::PlatformNotListed {
-                ppid: ppid.unwrap_or_default(),
+                ppid,
                 piid,
                 listed: listed.len(),
             })
@@ -343,7 +343,7 @@ fn check_platforms(claims: &Claims, policy: &TcbPolicy) -> Result<(), Refusal> {
             let len = origin.product.chip_id_len();
             let chip_id = origin.chip_id.map(hex::encode);
             let short = origin.chip_id.map(|id| hex::encode(&id[..len]));
-            if has(&chip_id) || has(&short) {
+            if chip_id.as_ref().is_some_and(has) || short.as_ref().is_some_and(has) {
                 return Ok(());
             }
             Err(Refusal::ChipNotListed {

@@ -174,6 +174,7 @@ fn the_marbles_machine_speaks_as_the_vectors_do() {
         let refused = waiting.receive(&frame_3, &check, now).unwrap_err().code();
         let wanted: &[&str] = match (inputs.u8("state"), inputs.u16("kind")) {
             (3, 1 | 2) => &["evidence-malformed", "quote-version-unsupported"],
+            (3, 3) => &["evidence-malformed"],
             (3, _) => &["evidence-kind-unsupported"],
             _ => &["state-not-accepting"],
         };

@@ -142,7 +142,11 @@ pub(crate) fn read_anchor(option: &'static str, path: &Path) -> Result<Anchor, F
         option,
         cause: format!("names {}, which is no PEM", path.display()),
     })?;
-    Anchor::insecure_from_pem(&text).map_err(|error| Failure::of(Exit::Usage, &error).in_file(path))
+    parse_anchor(&text, path)
+}
+
+pub(crate) fn parse_anchor(pem: &str, path: &Path) -> Result<Anchor, Failure> {
+    Anchor::insecure_from_pem(pem).map_err(|error| Failure::of(Exit::Usage, &error).in_file(path))
 }
 
 /// Where the coordinator is: the argument, else `--url`, else the environment.

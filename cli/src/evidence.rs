@@ -80,6 +80,7 @@ fn verify(
         .map(read_report_data)
         .transpose()?;
     let question = Question {
+        kind: None,
         evidence: &bytes,
         collateral: collateral.as_deref(),
         anchors: &anchors,

@@ -116,7 +116,7 @@ fn floors_bands_and_tolerances_are_read() {
 #[test]
 fn faults_of_floors_have_their_paths() {
     let mut file = native(json!({"tee": "sgx", "unique_id": ID.repeat(32)}));
-    file["families"] = json!(["90C06F000000", "genoa"]);
+    file["families"] = json!(["90C06F000000", "rome", "Genoa"]);
     file["minimum"] = json!({"tcb_date": "2024-03-13", "pce_svn": 65_536, "tee_svn": 1});
     file["grace_hours"] = json!(87_601);
     file["tolerated"] = json!(["debug"]);

@@ -79,6 +79,14 @@ fn amd(origin: &SnpOrigin) -> Vec<(&'static str, Value)> {
 pub(crate) fn unverified(evidence: &Evidence) -> Value {
     let mut fields = Map::new();
     fields.insert("body".to_owned(), body(&evidence.unverified_body()));
+    if let Ok(Some(chip)) = evidence.unverified_chip() {
+        let chip = json!({
+            "product": chip.product.name(),
+            "reported_tcb": chip.reported_tcb.to_string(),
+            "carries_certificate": chip.carries_vek,
+        });
+        fields.insert("chip".to_owned(), chip);
+    }
     // A quote without the chain of its platform still has a body.
     if let Ok(platform) = evidence.unverified_platform() {
         fields.insert(
@@ -93,6 +101,8 @@ pub(crate) fn unverified(evidence: &Evidence) -> Value {
 pub(crate) fn lines(fields: &Value) -> Vec<String> {
     let mut flat = Vec::new();
     flatten("", fields, &mut flat);
+    // By name: whether JSON keeps its order differs from build to build.
+    flat.sort();
     let width = flat
         .iter()
         .map(|(name, _)| name.chars().count())
@@ -137,6 +147,9 @@ fn body(body: &Body) -> Value {
 }
 
 fn snp(guest: &SnpBody) -> Value {
+    let cpuid = guest
+        .cpuid
+        .map(|(family, model, stepping)| json!({"fam": family, "mod": model, "step": stepping}));
     json!({
         "guest_svn": guest.guest_svn,
         "policy": format!("{:#x}", guest.policy.0),
@@ -156,6 +169,7 @@ fn snp(guest: &SnpBody) -> Value {
         "chip_id": hex::encode(guest.chip_id),
         "committed_tcb": hex::encode(guest.committed_tcb),
         "launch_tcb": hex::encode(guest.launch_tcb),
+        "cpuid": cpuid,
         "signing_key": guest.signing_key.to_string(),
         "author_key_en": guest.author_key_en,
         "debug": guest.policy.debug(),

@@ -55,6 +55,8 @@ impl Policy {
 
 /// Everything that a judgement depends on.
 pub(crate) struct Question<'a> {
+    /// What the bytes are; `None` finds it from them.
+    pub(crate) kind: Option<Kind>,
     pub(crate) evidence: &'a [u8],
     pub(crate) collateral: Option<&'a [u8]>,
     pub(crate) anchors: &'a [Anchor],
@@ -84,7 +86,11 @@ pub(crate) struct Judgement {
 /// # Errors
 /// Only if something is missing to judge with; evidence that does not hold is a judgement.
 pub(crate) fn judge(question: &Question<'_>) -> Result<Judgement, Failure> {
-    let evidence = match Evidence::detect(question.evidence) {
+    let evidence = match question.kind {
+        Some(kind) => Evidence::parse(kind, question.evidence),
+        None => Evidence::detect(question.evidence),
+    };
+    let evidence = match evidence {
         Ok(evidence) => evidence,
         Err(invalid) => return Ok(never(None, &invalid)),
     };

@@ -1,16 +1,20 @@
 //! `stoa evidence verify --dir`: folders of vectors (`tee-vector/1`, tests/vectors/README.md), each held against what its
 //! `verdict.json` states.
 
+mod snp;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use rustls_pki_types::UnixTime;
 use serde_json::{Value, json};
-use stoa_attestation::{Anchor, COLLATERAL_LEN_MAX, EVIDENCE_LEN_MAX, TcbPolicy, Verdict};
+use stoa_attestation::{
+    Anchor, COLLATERAL_LEN_MAX, EVIDENCE_LEN_MAX, Kind, TcbPolicy, Verdict, snp_of_vectors,
+};
 
 use crate::args::Global;
-use crate::coordinator::read_anchor;
+use crate::coordinator::parse_anchor;
 use crate::evidence::fields;
 use crate::evidence::judge::{self, Judgement, Policy, Question};
 use crate::failure::{Exit, Failure, Refused};
@@ -25,7 +29,7 @@ const FOLDERS_DEPTH_MAX: usize = 3;
 /// Vectors in one run.
 const VECTORS_MAX: usize = 100_000;
 /// TEEs whose vectors are run.
-const TEES: [&str; 2] = ["sgx", "tdx"];
+const TEES: [&str; 3] = ["sgx", "tdx", "snp"];
 
 pub(crate) fn run(
     global: &Global,
@@ -134,8 +138,17 @@ impl Vector {
         self.stated["tee"].as_str().unwrap_or("unknown")
     }
 
+    fn is_snp(&self) -> bool {
+        self.tee() == "snp"
+    }
+
     fn evidence(&self) -> PathBuf {
-        self.folder.join("quote.bin")
+        let name = if self.is_snp() {
+            "report.bin"
+        } else {
+            "quote.bin"
+        };
+        self.folder.join(name)
     }
 
     /// What a vector that is not run is about.
@@ -143,7 +156,7 @@ impl Vector {
         if self.evidence().is_file() {
             self.tee().to_owned()
         } else {
-            format!("{} without a quote", self.tee())
+            format!("{} without evidence", self.tee())
         }
     }
 
@@ -151,9 +164,10 @@ impl Vector {
         self.stated["expected"][member].as_str()
     }
 
-    /// A member of the verdict that names a file, from the vector's folder or from one above it.
+    /// A member of the verdict that names a file, from the vector's folder or from one above it. What stands behind a
+    /// space is for people.
     fn file(&self, member: &str) -> Option<PathBuf> {
-        let named = self.stated[member].as_str()?;
+        let named = self.stated[member].as_str()?.split(' ').next()?;
         self.folder
             .ancestors()
             .map(|folder| folder.join(named))
@@ -165,13 +179,32 @@ impl Vector {
         let Some(path) = self.file("trust_anchor") else {
             return Ok(vendors);
         };
-        let anchor = read_anchor("trust_anchor", &path)?;
+        let anchor = parse_anchor(&snp::last_certificate(&path)?, &path)?;
         let known = vendors.iter().any(|v| v.sha256() == anchor.sha256());
         Ok(if known { vendors } else { vec![anchor] })
     }
 
     /// What is judged under `policy`, as of the vector's time.
     fn judge(&self, policy: &Policy) -> Result<Judgement, Failure> {
+        let (evidence, collateral) = if self.is_snp() {
+            self.snp_parts()?
+        } else {
+            self.dcap_parts()?
+        };
+        let secs = self.stated["evaluation_unix"].as_u64().unwrap_or(0);
+        judge::judge(&Question {
+            // A report that was cut does not show what it was.
+            kind: self.is_snp().then_some(Kind::Snp),
+            evidence: &evidence,
+            collateral: Some(&collateral),
+            anchors: &self.anchors()?,
+            report_data: None,
+            policy,
+            now: UnixTime::since_unix_epoch(core::time::Duration::from_secs(secs)),
+        })
+    }
+
+    fn dcap_parts(&self) -> Result<(Vec<u8>, Vec<u8>), Failure> {
         let evidence = files::read(&self.evidence(), EVIDENCE_LEN_MAX)?;
         let collateral = self
             .file("collateral")
@@ -182,15 +215,19 @@ impl Vector {
         } else {
             Vec::new()
         };
-        let secs = self.stated["evaluation_unix"].as_u64().unwrap_or(0);
-        judge::judge(&Question {
-            evidence: &evidence,
-            collateral: Some(&collateral),
-            anchors: &self.anchors()?,
-            report_data: None,
-            policy,
-            now: UnixTime::since_unix_epoch(core::time::Duration::from_secs(secs)),
-        })
+        Ok((evidence, collateral))
+    }
+
+    fn snp_parts(&self) -> Result<(Vec<u8>, Vec<u8>), Failure> {
+        let chain = self.file("chain").ok_or_else(|| Refused::NotReadable {
+            path: self.folder.display().to_string(),
+            cause: "its verdict names no `chain` that is there".to_owned(),
+        })?;
+        let certificate = self.file("leaf_certificate");
+        Ok((
+            snp::evidence(&self.evidence(), certificate.as_deref())?,
+            snp::collateral(&chain, self.file("crl").as_deref())?,
+        ))
     }
 }
 
@@ -208,6 +245,7 @@ impl Row {
             references: None,
             tcb: TcbPolicy {
                 accepted: BTreeSet::new(),
+                snp: snp_of_vectors(),
                 ..TcbPolicy::default()
             },
         };
@@ -390,6 +428,23 @@ mod tests {
             let mut vector = Vector::read(&root, &folder).unwrap();
             *vector.stated.pointer_mut(pointer).unwrap() = other;
             assert_eq!(Row::of(&vector).unwrap().faults.len(), 1, "{pointer}");
+        }
+        let folder = root.join("snp/07-milan-debug-policy");
+        assert_eq!(
+            Row::of(&Vector::read(&root, &folder).unwrap())
+                .unwrap()
+                .faults,
+            Vec::<String>::new()
+        );
+        for (pointer, other) in [
+            ("/expected/failure_class", json!("debug_td")),
+            ("/fields/measurement", json!("00")),
+            ("/fields/vmpl", json!(1)),
+            ("/fields/debug", json!(false)),
+        ] {
+            let mut vector = Vector::read(&root, &folder).unwrap();
+            *vector.stated.pointer_mut(pointer).unwrap() = other;
+            assert!(!Row::of(&vector).unwrap().faults.is_empty(), "{pointer}");
         }
     }
 }
