@@ -13,7 +13,7 @@ Verify (needs no account on the mesh)
   verify      Check a coordinator's quote and print what the mesh runs
   evidence    verify, show
 Deploy
-  manifest    check, set, get
+  manifest    check, import, merge, set, get
 Operate
   status      State of the coordinator, marbles and certificates
   collateral  fetch, show, pack
@@ -85,7 +85,7 @@ Examples:
   stoa evidence verify quote.bin --collateral collateral.json --report-data 00ff.. --policy stoa.json
   stoa evidence show quote.bin --json")]
     Evidence(Evidence),
-    /// Check, set or get the manifest
+    /// Check, import, merge, set or get a manifest
     #[command(after_help = "\
 Examples:
   stoa manifest check manifest.json
@@ -258,6 +258,21 @@ pub(crate) enum ManifestCommand {
     Check {
         /// The manifest
         file: PathBuf,
+    },
+    /// Say what a manifest written for MarbleRun does here, and how to make it stronger
+    Import {
+        /// The manifest
+        file: PathBuf,
+    },
+    /// Adapt one manifest by another: conflicts and what the overlay widens are named
+    Merge {
+        /// The manifest to adapt
+        base: PathBuf,
+        /// What is to be different; null takes something out
+        overlay: PathBuf,
+        /// Where the result goes; stdout without it
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// Verify the coordinator, then set its first manifest, then read back what is in force
     Set {

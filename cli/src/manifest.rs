@@ -1,20 +1,18 @@
-//! `stoa manifest`: check one offline, set the first one, get the one in force.
+//! `stoa manifest`: set the first one, get the one in force.
+//!
+//! Does not live here: what needs no coordinator (`offline`).
 
-use std::path::Path;
+mod offline;
 
 use serde_json::json;
 use stoa_attestation::channel::CoordinatorState;
-use stoa_attestation::channel::limits::STATEMENT_MANIFEST_BYTES_MAX;
 use stoa_client::Verdict;
 use stoa_client::http::{Endpoint, Fault, HttpError};
 use stoa_manifest::Manifest;
 
 use crate::args::{self, Global, ManifestCommand, Trusted};
-use crate::coordinator::{
-    Met, Wanted, block_on, endpoint, remedied, request_failed, require_verified,
-};
+use crate::coordinator::{Met, Wanted, block_on, endpoint, request_failed, require_verified};
 use crate::failure::{Changed, Exit, Failure, Refused};
-use crate::files;
 use crate::first_use;
 use crate::terminal::Terminal;
 
@@ -24,14 +22,20 @@ pub(crate) fn run(
     terminal: &mut Terminal<'_>,
 ) -> Result<Exit, Failure> {
     match &args.command {
-        ManifestCommand::Check { file } => check(global, file, terminal),
+        ManifestCommand::Check { file } => offline::check(global, file, terminal),
+        ManifestCommand::Import { file } => offline::import(global, file, terminal),
+        ManifestCommand::Merge {
+            base,
+            overlay,
+            output,
+        } => offline::join(global, base, overlay, output.as_ref(), terminal),
         ManifestCommand::Set {
             file,
             trust_on_first_use,
             trusted,
         } => {
             let untouched = |failure: Failure| failure.changed(Changed::Nothing);
-            let manifest = read(global, file, terminal).map_err(untouched)?;
+            let manifest = offline::read(global, file, terminal).map_err(untouched)?;
             let endpoint = endpoint(global, None)?;
             let mut wanted = Wanted::load(global, trusted, terminal)?;
             if !wanted.has_identities() {
@@ -44,66 +48,6 @@ pub(crate) fn run(
         }
         ManifestCommand::Get { trusted } => get(global, trusted, terminal),
     }
-}
-
-fn check(global: &Global, file: &Path, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
-    let manifest = read(global, file, terminal)?;
-    let packages: Vec<&str> = manifest.packages().keys().map(String::as_str).collect();
-    let marbles: Vec<&str> = manifest.marbles().keys().map(String::as_str).collect();
-    let secrets: Vec<&str> = manifest.secrets().keys().map(String::as_str).collect();
-    let sha256 = hex::encode(manifest.sha256());
-    if global.json {
-        let warnings: Vec<String> = manifest
-            .warnings()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        let value = json!({
-            "manifest_sha256": sha256, "packages": packages, "marbles": marbles, "secrets": secrets,
-            "warnings": warnings, "faults": [],
-        });
-        terminal.data(&value.to_string());
-    } else {
-        terminal.data(&format!("{}  sha256:{sha256}", file.display()));
-        for (what, names) in [
-            ("packages", packages),
-            ("marbles", marbles),
-            ("secrets", secrets),
-        ] {
-            terminal.data(format!("  {what:<9} {}", names.join(", ")).trim_end());
-        }
-    }
-    Ok(Exit::Done)
-}
-
-/// Reads and parses, all faults at once; warnings go to stderr.
-fn read(global: &Global, file: &Path, terminal: &mut Terminal<'_>) -> Result<Manifest, Failure> {
-    let bytes = files::read(file, STATEMENT_MANIFEST_BYTES_MAX)?;
-    let manifest = Manifest::parse(&bytes).map_err(|faults| {
-        if global.json {
-            let rows: Vec<_> = faults
-                .faults()
-                .iter()
-                .map(|fault| json!({"path": fault.path, "cause": fault.cause, "remedy": fault.remedy}))
-                .collect();
-            terminal.data(&json!({"faults": rows, "more": faults.more()}).to_string());
-        }
-        let mut rows: Vec<_> = faults
-            .faults()
-            .iter()
-            .map(|fault| (fault.path.clone(), remedied(&fault.cause, fault.remedy.as_deref())))
-            .collect();
-        if faults.more() > 0 {
-            rows.push((format!("and {} more", faults.more()), String::new()));
-        }
-        Failure::of(Exit::Usage, &faults).with_rows(rows)
-    })?;
-    if !global.quiet {
-        for warning in manifest.warnings() {
-            terminal.talk(&format!("warning: {warning}"));
-        }
-    }
-    Ok(manifest)
 }
 
 /// Verifies, sets, reads back. A reference without identities means that first use is to be trusted.

@@ -89,6 +89,35 @@ fn prepare(into: &Path) {
         r#"{"Packages": {"store": {"UniqueID": "11", "SecurityVersion": "2"}}, "Marbles": {"signer": {"Package": "stor"}}}"#,
     )
     .unwrap();
+    // What somebody who comes from MarbleRun may have, and what a federation may add to it.
+    let id = "ab".repeat(32);
+    let marblerun = json!({
+        "Packages": {"web": {"SignerID": id, "ProductID": 1, "SecurityVersion": 2, "AcceptedTCBStatuses": ["UpToDate", "OutOfDate"]}},
+        "Marbles": {"web": {"Package": "web", "Parameters": {"Env": {"KEY": "{{ hex .Secrets.key }}"}}, "TLS": []}},
+        "Secrets": {"key": {"Type": "symmetric-key", "Size": 128, "Shared": true}, "old": {"Type": "cert-rsa", "Size": 2048}},
+        "Roles": {"op": {"ResourceType": "Packages", "ResourceNames": ["web"], "Actions": ["UpdateSecurityVersion"]}},
+    });
+    write("marblerun.json", &marblerun);
+    let mut plain = marblerun.clone();
+    plain.as_object_mut().unwrap().remove("Roles");
+    plain["Marbles"]["web"]["MaxActivations"] = json!(2);
+    write("base.json", &plain);
+    write(
+        "overlay.json",
+        &json!({
+            "Packages": {"audit": {"UniqueID": id}},
+            "Marbles": {"web": {"MaxActivations": 5, "DNSNames": ["web.member.example"]}, "audit": {"Package": "audit"}},
+            "Config": {"MeshName": "member.example"},
+        }),
+    );
+    write(
+        "role.json",
+        &json!({"Roles": {"op": {"ResourceType": "Manifest", "ResourceNames": [], "Actions": ["UpdateManifest"]}}}),
+    );
+    write(
+        "typo.json",
+        &json!({"Marbles": {"web": {"MaxActivation": 5}}, "LegacyMarbles": true}),
+    );
 }
 
 /// One command of a session: words are split at blanks, there is no quoting.

@@ -4,12 +4,14 @@
 //! `CoordinatorEvidence`).
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
+use crate::duration;
 use crate::fault::{Sink, quoted};
-use crate::fields::{Fields, Shape, not_served};
+use crate::fields::{Fields, not_served};
+use crate::keys::{EVIDENCE, FEATURE_GATES, SEAL_MODES};
 use crate::limits::{CERTIFICATE_LIFETIME_SECS_MAX, CERTIFICATE_LIFETIME_SECS_MIN};
 use crate::names;
-use crate::suggest;
 
 /// A marble's certificate lives a day unless the manifest says otherwise.
 pub const CERTIFICATE_LIFETIME_DEFAULT: Duration = Duration::from_secs(24 * 3600);
@@ -21,12 +23,20 @@ pub struct Config {
     pub mesh_name: Option<String>,
     /// How long a marble's certificate is valid: one minute to 90 days, 24 h by default.
     pub certificate_lifetime: Duration,
-    /// Whether MarbleRun's protocol is served beside Stoa's keys. Not served yet, so always false.
+    /// Whether MarbleRun's protocol is served beside Stoa's keys. Not served yet.
     pub legacy_marbles: bool,
     /// Whether connections share the coordinator's evidence.
     pub coordinator_evidence: CoordinatorEvidence,
     /// What the data key is sealed to.
     pub seal_mode: SealMode,
+    /// MarbleRun's optional features, by name. None is served yet.
+    pub feature_gates: BTreeSet<&'static str>,
+    /// How many users must agree to an update; 0 is all that may. Not served yet.
+    pub update_threshold: u32,
+    /// How many owners of recovery keys must come together; 0 is all. Not served yet.
+    pub recovery_threshold: u32,
+    /// Whether an update with this manifest makes a new root secret. Not served yet.
+    pub rotate_root_secret: bool,
 }
 
 /// How often the coordinator is quoted (docs/protocol/attest-1.md, section 4).
@@ -46,6 +56,10 @@ pub enum SealMode {
     /// Whoever signed this coordinator, the same product.
     #[default]
     ProductKey,
+    /// Exactly this coordinator. Not served yet.
+    UniqueKey,
+    /// Nothing is sealed. Not served yet.
+    Disabled,
 }
 
 impl Default for Config {
@@ -56,64 +70,65 @@ impl Default for Config {
             legacy_marbles: false,
             coordinator_evidence: CoordinatorEvidence::default(),
             seal_mode: SealMode::default(),
+            feature_gates: BTreeSet::new(),
+            update_threshold: 0,
+            recovery_threshold: 0,
+            rotate_root_secret: false,
         }
     }
 }
 
-const SERVED: [&str; 5] = [
-    "SealMode",
-    "MeshName",
-    "CertificateLifetime",
-    "LegacyMarbles",
-    "CoordinatorEvidence",
-];
-const LATER: [(&str, Shape); 4] = [
-    ("FeatureGates", Shape::List),
-    ("UpdateThreshold", Shape::Number),
-    ("RecoveryThreshold", Shape::Number),
-    ("RotateRootSecret", Shape::Bool),
-];
-
-pub(crate) const KEYS: (&[&str], &[(&str, Shape)]) = (&SERVED, &LATER);
-
 impl Config {
     pub(crate) fn read(fields: &Fields<'_>, sink: &mut Sink) -> Self {
-        if fields.flag("LegacyMarbles", sink) {
-            not_served(&fields.path("LegacyMarbles"), "is true", sink);
+        let evidence = match fields.word("CoordinatorEvidence", &EVIDENCE, sink) {
+            Some("PerSession") => CoordinatorEvidence::PerSession,
+            _ => CoordinatorEvidence::Shared,
+        };
+        let lifetime = CERTIFICATE_LIFETIME_SECS_MIN..=CERTIFICATE_LIFETIME_SECS_MAX;
+        let mut number = |key| {
+            let number = fields.number(key, u64::from(u32::MAX), sink);
+            number
+                .and_then(|number| u32::try_from(number).ok())
+                .unwrap_or(0)
+        };
+        let (update_threshold, recovery_threshold) =
+            (number("UpdateThreshold"), number("RecoveryThreshold"));
+        if recovery_threshold == 1 {
+            sink.fault(
+                &fields.path("RecoveryThreshold"),
+                "is 1: each owner of a key could recover alone",
+                "write 2 or more, or 0 for all of them",
+            );
         }
         Self {
             mesh_name: mesh_name(fields, sink),
-            certificate_lifetime: certificate_lifetime(fields, sink),
-            legacy_marbles: false,
-            coordinator_evidence: one_of(
-                fields,
-                "CoordinatorEvidence",
-                &[
-                    ("Shared", CoordinatorEvidence::Shared),
-                    ("PerSession", CoordinatorEvidence::PerSession),
-                ],
-                sink,
-            ),
+            certificate_lifetime: duration::field(fields, "CertificateLifetime", lifetime, sink)
+                .unwrap_or(CERTIFICATE_LIFETIME_DEFAULT),
+            legacy_marbles: fields.flag("LegacyMarbles", sink),
+            coordinator_evidence: evidence,
             seal_mode: seal_mode(fields, sink),
+            feature_gates: fields
+                .words("FeatureGates", &FEATURE_GATES, sink)
+                .iter()
+                .map(|(gate, _)| *gate)
+                .collect(),
+            update_threshold,
+            recovery_threshold,
+            rotate_root_secret: fields.flag("RotateRootSecret", sink),
         }
     }
 }
 
 /// `SealMode`: MarbleRun's other modes are known and not served yet.
 fn seal_mode(fields: &Fields<'_>, sink: &mut Sink) -> SealMode {
-    let path = fields.path("SealMode");
-    match fields.text("SealMode", sink) {
-        None | Some("ProductKey") => {}
-        Some(text @ ("UniqueKey" | "Disabled")) => {
-            not_served(&path, &format!("is {}", quoted(text)), sink)
-        }
-        Some(text) => {
-            let remedy =
-                suggest::remedy(text, ["ProductKey", "UniqueKey", "Disabled"]).unwrap_or_default();
-            sink.fault(&path, format!("is {}", quoted(text)), remedy);
-        }
-    }
-    SealMode::ProductKey
+    let mode = match fields.word("SealMode", &SEAL_MODES, sink) {
+        None | Some("ProductKey") => return SealMode::ProductKey,
+        Some("UniqueKey") => SealMode::UniqueKey,
+        Some(_) => SealMode::Disabled,
+    };
+    let what = format!("is \"{mode:?}\"");
+    not_served(&fields.path("SealMode"), &what, sink);
+    mode
 }
 
 fn mesh_name(fields: &Fields<'_>, sink: &mut Sink) -> Option<String> {
@@ -127,97 +142,6 @@ fn mesh_name(fields: &Fields<'_>, sink: &mut Sink) -> Option<String> {
                 remedy,
             );
             None
-        }
-    }
-}
-
-fn certificate_lifetime(fields: &Fields<'_>, sink: &mut Sink) -> Duration {
-    let Some(text) = fields.text("CertificateLifetime", sink) else {
-        return CERTIFICATE_LIFETIME_DEFAULT;
-    };
-    let path = fields.path("CertificateLifetime");
-    let allowed = CERTIFICATE_LIFETIME_SECS_MIN..=CERTIFICATE_LIFETIME_SECS_MAX;
-    match duration_secs(text) {
-        Some(secs) if allowed.contains(&secs) => return Duration::from_secs(secs),
-        Some(secs) => sink.fault(
-            &path,
-            format!("is {} ({secs} s)", quoted(text)),
-            "write 10s to 2160h (90 days, the life of the issuing CA)",
-        ),
-        None => sink.fault(
-            &path,
-            format!("is {}", quoted(text)),
-            "write a duration in whole h, m and s, as \"24h\" or \"1h30m\"",
-        ),
-    }
-    CERTIFICATE_LIFETIME_DEFAULT
-}
-
-/// Seconds of a duration as Go writes one, in whole hours, minutes and seconds: `1h30m`.
-fn duration_secs(text: &str) -> Option<u64> {
-    let mut secs: u64 = 0;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let number: u64 = rest[..digits].parse().ok()?;
-        let unit = match rest.as_bytes()[digits] {
-            b'h' => 3600,
-            b'm' => 60,
-            b's' => 1,
-            _ => return None,
-        };
-        secs = number
-            .checked_mul(unit)
-            .and_then(|part| secs.checked_add(part))?;
-        rest = &rest[digits + 1..];
-    }
-    (!text.is_empty()).then_some(secs)
-}
-
-/// One of a few words, spelled exactly; the default if absent or empty.
-fn one_of<T: Copy + Default>(
-    fields: &Fields<'_>,
-    key: &str,
-    words: &[(&str, T)],
-    sink: &mut Sink,
-) -> T {
-    let Some(text) = fields.text(key, sink) else {
-        return T::default();
-    };
-    if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
-        return *value;
-    }
-    let remedy = suggest::remedy(text, words.iter().map(|(word, _)| *word)).unwrap_or_default();
-    sink.fault(&fields.path(key), format!("is {}", quoted(text)), remedy);
-    T::default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_read_as_go_writes_them() {
-        let table = [
-            ("24h", Some(86_400)),
-            ("1h30m", Some(5400)),
-            ("90s", Some(90)),
-            ("0s", Some(0)),
-            ("1h1h", Some(7200)),
-            ("", None),
-            ("24", None),
-            ("h", None),
-            ("24 h", None),
-            ("-1h", None),
-            ("1.5h", None),
-            ("1d", None),
-            ("1hm", None),
-            ("99999999999999999999h", None),
-            ("9999999999999999999h", None),
-            ("1é", None),
-        ];
-        for (text, want) in table {
-            assert_eq!(duration_secs(text), want, "{text}");
         }
     }
 }

@@ -88,9 +88,36 @@ impl Explain for Faults {
 /// Where faults and warnings are gathered while a manifest is read.
 #[derive(Debug, Default)]
 pub(crate) struct Sink {
-    faults: Vec<Fault>,
-    more: usize,
+    faults: Vec<(Class, Fault)>,
+    more_wrong: usize,
+    more_unserved: usize,
     warnings: Vec<Fault>,
+    ours: Vec<String>,
+}
+
+/// Whether a fault is the manifest's or this version's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Wrong,
+    Unserved,
+}
+
+/// What was said about a manifest that has no fault of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Remarks {
+    /// Allowed and probably not meant.
+    pub(crate) warnings: Vec<Fault>,
+    /// What this version does not do yet, as faults.
+    pub(crate) unserved: Vec<Fault>,
+    /// Paths of keys that MarbleRun does not know.
+    pub(crate) ours: Vec<String>,
+}
+
+/// Whether what is not served yet is a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unserved {
+    Refused,
+    Kept,
 }
 
 impl Sink {
@@ -100,25 +127,53 @@ impl Sink {
         cause: impl Into<String>,
         remedy: impl Into<String>,
     ) {
-        self.push(path, cause.into(), Some(remedy.into()));
+        self.push(Class::Wrong, path, cause.into(), Some(remedy.into()));
     }
 
     /// A fault whose cause says what to do.
     pub(crate) fn plain_fault(&mut self, path: &Path, cause: impl Into<String>) {
-        self.push(path, cause.into(), None);
+        self.push(Class::Wrong, path, cause.into(), None);
     }
 
-    fn push(&mut self, path: &Path, cause: String, remedy: Option<String>) {
+    /// Something right that this version does not do.
+    pub(crate) fn unserved(
+        &mut self,
+        path: &Path,
+        cause: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.push(Class::Unserved, path, cause.into(), Some(remedy.into()));
+    }
+
+    fn push(&mut self, class: Class, path: &Path, cause: String, remedy: Option<String>) {
         if self.faults.len() == FAULTS_MAX {
-            self.more += 1;
-            return;
+            let other = self
+                .faults
+                .iter()
+                .rposition(|(class, _)| *class == Class::Unserved);
+            // A fault of the manifest is not lost behind many that are only not served.
+            match (class, other) {
+                (Class::Wrong, Some(place)) => {
+                    self.more_unserved += 1;
+                    self.faults.remove(place);
+                }
+                (Class::Wrong, None) => {
+                    self.more_wrong += 1;
+                    return;
+                }
+                (Class::Unserved, _) => {
+                    self.more_unserved += 1;
+                    return;
+                }
+            }
         }
         let path = path.to_string();
-        self.faults.push(Fault {
+        let fault = Fault {
             path,
             cause,
             remedy,
-        });
+        };
+        self.faults.push((class, fault));
     }
 
     /// Something that is allowed and probably not meant.
@@ -137,14 +192,35 @@ impl Sink {
         }
     }
 
-    /// The warnings, if there was no fault.
-    pub(crate) fn finish(self) -> Result<Vec<Fault>, Faults> {
-        if self.faults.is_empty() {
-            return Ok(self.warnings);
+    /// A key that is there and that MarbleRun does not know.
+    pub(crate) fn ours(&mut self, path: &Path) {
+        if self.ours.len() < FAULTS_MAX {
+            self.ours.push(path.to_string());
         }
+    }
+
+    /// What remains to be said, if there was no fault.
+    pub(crate) fn finish(self, unserved: Unserved) -> Result<Remarks, Faults> {
+        let refused = |class: Class| class == Class::Wrong || unserved == Unserved::Refused;
+        let more = match unserved {
+            Unserved::Refused => self.more_wrong + self.more_unserved,
+            Unserved::Kept => self.more_wrong,
+        };
+        if !self.faults.iter().any(|(class, _)| refused(*class)) {
+            let faults = self.faults.into_iter();
+            return Ok(Remarks {
+                warnings: self.warnings,
+                unserved: faults.map(|(_, fault)| fault).collect(),
+                ours: self.ours,
+            });
+        }
+        let faults = self.faults.into_iter();
         Err(Faults {
-            faults: self.faults,
-            more: self.more,
+            faults: faults
+                .filter(|(class, _)| refused(*class))
+                .map(|(_, fault)| fault)
+                .collect(),
+            more,
         })
     }
 }
@@ -223,12 +299,24 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_behind_many_that_are_only_not_served_is_not_lost() {
+        let mut sink = Sink::default();
+        for n in 0..FAULTS_MAX + 7 {
+            sink.unserved(&Path::default().index(n), "is new", "wait");
+        }
+        sink.plain_fault(&Path::default(), "is wrong");
+        let faults = sink.finish(Unserved::Kept).unwrap_err();
+        assert_eq!(faults.faults().len(), 1);
+        assert_eq!(faults.faults()[0].cause, "is wrong");
+    }
+
+    #[test]
     fn faults_beyond_the_limit_are_counted() {
         let mut sink = Sink::default();
         for n in 0..FAULTS_MAX + 7 {
             sink.plain_fault(&Path::default().index(n), "is wrong");
         }
-        let faults = sink.finish().unwrap_err();
+        let faults = sink.finish(Unserved::Refused).unwrap_err();
         assert_eq!(faults.faults().len(), FAULTS_MAX);
         assert_eq!(faults.more(), 7);
         assert_eq!(faults.to_string(), "the manifest has 107 faults");

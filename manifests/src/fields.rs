@@ -5,27 +5,17 @@
 //! files, variables ...) do differ by case.
 //! Does not live here: what a value means (`package`, `marble`, `secret`, `config`).
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::fault::{Path, Sink, quoted};
 use crate::json::{Number, Value};
-use crate::limits::LIST_ENTRY_BYTES_MAX;
+use crate::keys::{Key, Kind, Object, Origin, Serving};
+use crate::limits::{LIST_ENTRY_BYTES_MAX, LIST_MAX};
 use crate::suggest;
 
-/// The shape of a key that is known and not served yet, so that an empty one can be told from one that says something.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Shape {
-    Bool,
-    Number,
-    Text,
-    List,
-    /// An object with fixed keys; it says nothing if all its members say nothing.
-    Object,
-    /// An object whose keys the deployer chose; it says nothing if it is empty.
-    Names,
-    /// Go's `time.Time`, whose zero is the text 0001-01-01T00:00:00Z.
-    Time,
-    /// A value of any of several shapes.
-    Any,
-}
+/// What Go writes for a `time.Time` that was not set.
+pub(crate) const GO_ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 
 /// An object whose keys the format knows.
 pub(crate) struct Fields<'a> {
@@ -34,13 +24,12 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Looks at the keys of `value`: those of `served` can then be taken, those of `later` are faults unless they say
-    /// nothing, all others are faults. `null` is an object without members.
+    /// Looks at the keys of `value`: those of `object` can then be taken, others are faults, and so are those that are not
+    /// served yet, unless they say nothing. `null` is an object without members.
     pub(crate) fn open(
         value: &'a Value,
         path: &Path,
-        served: &[&'static str],
-        later: &[(&'static str, Shape)],
+        object: &'static Object,
         sink: &mut Sink,
     ) -> Self {
         let mut fields = Self {
@@ -56,30 +45,30 @@ impl<'a> Fields<'a> {
             }
         };
         let mut seen: Vec<(&str, &str)> = Vec::new();
-        for (key, value) in members {
-            let known = || {
-                served
-                    .iter()
-                    .copied()
-                    .chain(later.iter().map(|(key, _)| *key))
-            };
-            let Some(canonical) = known().find(|known| known.eq_ignore_ascii_case(key)) else {
-                unknown(path, key, known(), sink);
+        for (name, value) in members {
+            let Some(key) = object.find(name) else {
+                unknown(path, name, object.names(), sink);
                 continue;
             };
-            if let Some((_, first)) = seen.iter().find(|(seen, _)| *seen == canonical) {
-                let cause = match *first == key.as_str() {
+            if let Some((_, first)) = seen.iter().find(|(seen, _)| *seen == key.name) {
+                let cause = match *first == name.as_str() {
                     true => "stands twice".to_owned(),
-                    false => format!("stands twice, as `{first}` and `{key}`"),
+                    false => format!("stands twice, as `{first}` and `{name}`"),
                 };
-                sink.fault(&path.key(canonical), cause, "keep one of them");
+                sink.fault(&path.key(key.name), cause, "keep one of them");
                 continue;
             }
-            seen.push((canonical, key));
-            match later.iter().find(|(key, _)| *key == canonical) {
-                None => fields.members.push((canonical, value)),
-                Some((_, shape)) => later_key(&path.key(canonical), value, *shape, sink),
+            seen.push((key.name, name));
+            if key.serving == Serving::Later
+                && has_type(key.kind, value)
+                && !says_nothing(key.kind, value)
+            {
+                not_served(&path.key(key.name), &said(value), sink);
             }
+            if key.origin == Origin::Stoa && *value != Value::Null {
+                sink.ours(&path.key(key.name));
+            }
+            fields.members.push((key.name, value));
         }
         fields
     }
@@ -139,6 +128,108 @@ impl<'a> Fields<'a> {
                 None
             }
         }
+    }
+
+    /// One of a few words, spelled exactly. Absent and empty are nothing.
+    pub(crate) fn word(
+        &self,
+        key: &str,
+        words: &[&'static str],
+        sink: &mut Sink,
+    ) -> Option<&'static str> {
+        let text = self.text(key, sink)?;
+        let found = words.iter().find(|word| **word == text).copied();
+        if found.is_none() {
+            let remedy = suggest::remedy(text, words.iter().copied()).unwrap_or_default();
+            sink.fault(&self.path(key), format!("is {}", quoted(text)), remedy);
+        }
+        found
+    }
+
+    /// A list of some of a few words, in any case, each as it is spelled here.
+    pub(crate) fn words(
+        &self,
+        key: &str,
+        words: &[&'static str],
+        sink: &mut Sink,
+    ) -> Vec<(&'static str, Path)> {
+        let mut found = Vec::new();
+        for (text, path) in self.texts(key, LIST_MAX, sink) {
+            match words.iter().find(|word| word.eq_ignore_ascii_case(text)) {
+                Some(word) => found.push((*word, path)),
+                None => {
+                    let remedy = suggest::remedy(text, words.iter().copied()).unwrap_or_default();
+                    sink.fault(&path, format!("is {}", quoted(text)), remedy);
+                }
+            }
+        }
+        found
+    }
+
+    /// Bytes as Go writes and reads them: base64, or a list of numbers. Empty is absent.
+    pub(crate) fn bytes(&self, key: &str, sink: &mut Sink) -> Option<Vec<u8>> {
+        const REMEDY: &str =
+            "write base64 with + and /, padded, or a list of numbers from 0 to 255";
+        let path = self.path(key);
+        let bytes = match self.value(key)? {
+            Value::Text(text) => STANDARD
+                .decode(text)
+                .map_err(|error| sink.fault(&path, format!("is not base64: {error}"), REMEDY))
+                .ok()?,
+            Value::List(list) => {
+                let byte = |value: &Value| match value {
+                    Value::Number(Number::Natural(number)) => u8::try_from(*number).ok(),
+                    _ => None,
+                };
+                let place = list.iter().position(|value| byte(value).is_none());
+                if let Some(place) = place {
+                    let cause = format!("is {}", list[place].shown());
+                    sink.fault(&path.index(place), cause, "write a number from 0 to 255");
+                }
+                list.iter().map(byte).collect::<Option<Vec<u8>>>()?
+            }
+            other => {
+                sink.fault(&path, format!("is {}", other.shown()), REMEDY);
+                return None;
+            }
+        };
+        (!bytes.is_empty()).then_some(bytes)
+    }
+
+    /// Checks the type of a key that Go reads and that is otherwise of no use here.
+    pub(crate) fn shape(&self, key: &'static Key, sink: &mut Sink) {
+        match key.kind {
+            Kind::Flag => _ = self.flag(key.name, sink),
+            Kind::Number(max) => _ = self.number(key.name, max, sink),
+            Kind::BigNumber => match self.value(key.name) {
+                None | Some(Value::Number(_)) => {}
+                Some(other) => sink.fault(
+                    &self.path(key.name),
+                    format!("is {}", other.shown()),
+                    "write a number",
+                ),
+            },
+            Kind::Text | Kind::Time => _ = self.text(key.name, sink),
+            Kind::Texts => _ = self.texts(key.name, LIST_MAX, sink),
+            Kind::Bytes => _ = self.bytes(key.name, sink),
+            Kind::Object(object) => {
+                if let Some(value) = self.value(key.name) {
+                    let inner = Fields::open(value, &self.path(key.name), object, sink);
+                    object.keys.iter().for_each(|key| inner.shape(key, sink));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The members of one of the keys.
+    pub(crate) fn object(&self, key: &str, object: &'static Object, sink: &mut Sink) -> Fields<'a> {
+        Fields::open(
+            self.value(key).unwrap_or(&Value::Null),
+            &self.path(key),
+            object,
+            sink,
+        )
     }
 
     /// A list of texts, each with its path. Absent is empty.
@@ -245,39 +336,77 @@ fn unknown(
     }
 }
 
-/// Notes a key that is known and not served yet, unless it says nothing.
-fn later_key(path: &Path, value: &Value, shape: Shape, sink: &mut Sink) {
-    let silent = match (shape, value) {
-        (_, Value::Null) => true,
-        (Shape::Bool | Shape::Any, Value::Bool(flag)) => !flag,
-        (Shape::Number | Shape::Any, Value::Number(number)) => *number == Number::Natural(0),
-        (Shape::Text | Shape::Any, Value::Text(text)) => text.is_empty(),
-        (Shape::Time, Value::Text(text)) => text.is_empty() || text == "0001-01-01T00:00:00Z",
-        (Shape::List | Shape::Any, Value::List(list)) => list.is_empty(),
-        (Shape::Object | Shape::Any, Value::Object(_)) => says_nothing(value),
-        (Shape::Names, Value::Object(members)) => members.is_empty(),
-        _ => false,
-    };
-    if !silent {
-        not_served(path, &said(value), sink);
+/// Whether a value has the JSON type of its kind; another is a fault of its own.
+fn has_type(kind: Kind, value: &Value) -> bool {
+    match kind {
+        Kind::Flag => matches!(value, Value::Bool(_)),
+        Kind::Number(_) | Kind::BigNumber => matches!(value, Value::Number(_)),
+        Kind::Texts | Kind::Words(_) | Kind::Numbers | Kind::List(_) => {
+            matches!(value, Value::List(_))
+        }
+        Kind::Object(_) | Kind::Names(_) | Kind::NamedTexts => matches!(value, Value::Object(_)),
+        Kind::Text | Kind::Time | Kind::Duration | Kind::Word(_) => matches!(value, Value::Text(_)),
+        _ => true,
     }
 }
 
-/// Whether a value is Go's zero value, whatever its type.
-fn says_nothing(value: &Value) -> bool {
+/// Whether a value is Go's zero value of its kind, so that it says nothing.
+fn says_nothing(kind: Kind, value: &Value) -> bool {
+    match (kind, value) {
+        (_, Value::Null) => true,
+        (Kind::Time, Value::Text(text)) => text == GO_ZERO_TIME || text.is_empty(),
+        // A name is something, whatever stands behind it.
+        (Kind::Names(_) | Kind::NamedTexts, Value::Object(members)) => members.is_empty(),
+        (Kind::Object(object), Value::Object(members)) => members.iter().all(|(name, value)| {
+            let kind = object.find(name).map_or(Kind::Any, |key| key.kind);
+            says_nothing(kind, value)
+        }),
+        _ => is_zero(kind, value),
+    }
+}
+
+/// Whether a value is the zero of a kind. A zero of another kind is none: it is a slip that must be seen.
+fn is_zero(kind: Kind, value: &Value) -> bool {
     match value {
         Value::Null => true,
-        Value::Bool(flag) => !flag,
-        Value::Number(number) => *number == Number::Natural(0),
-        Value::Text(text) => text.is_empty(),
-        Value::List(list) => list.is_empty(),
-        Value::Object(members) => members.iter().all(|(_, value)| says_nothing(value)),
+        Value::Bool(flag) => matches!(kind, Kind::Flag | Kind::Any) && !flag,
+        Value::Number(number) => {
+            matches!(kind, Kind::Number(_) | Kind::BigNumber | Kind::Any)
+                && *number == Number::Natural(0)
+        }
+        Value::Text(text) => {
+            let texts = matches!(
+                kind,
+                Kind::Text
+                    | Kind::Word(_)
+                    | Kind::Bytes
+                    | Kind::Duration
+                    | Kind::Certificate
+                    | Kind::Any
+            );
+            texts && text.is_empty()
+        }
+        Value::List(list) => {
+            let lists = matches!(
+                kind,
+                Kind::Texts
+                    | Kind::Words(_)
+                    | Kind::Numbers
+                    | Kind::Bytes
+                    | Kind::List(_)
+                    | Kind::Any
+            );
+            lists && list.is_empty()
+        }
+        Value::Object(members) => {
+            matches!(kind, Kind::Any) && members.iter().all(|(_, value)| is_zero(Kind::Any, value))
+        }
     }
 }
 
 /// Notes something that the format knows and this coordinator does not do yet.
 pub(crate) fn not_served(path: &Path, what: &str, sink: &mut Sink) {
-    sink.fault(
+    sink.unserved(
         path,
         format!("{what}, which is not served yet"),
         "take it out: nothing in a manifest is silently ignored",

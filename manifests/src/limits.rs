@@ -37,9 +37,35 @@ pub const VALID_FOR_DAYS_MAX: u64 = 3650;
 pub const CERTIFICATE_LIFETIME_SECS_MIN: u64 = 10;
 /// Longest `Config.CertificateLifetime`: 90 days, what the issuing CA is.
 pub const CERTIFICATE_LIFETIME_SECS_MAX: u64 = 90 * 24 * 3600;
-/// Parentheses inside each other in a template.
+/// Parentheses and blocks inside each other in a template.
 pub const TEMPLATE_DEPTH_MAX: usize = 32;
 /// Bytes that one template may give: what a whole provision may hold (docs/protocol/attest-1.md, section 8).
 pub const TEMPLATE_OUTPUT_BYTES_MAX: usize = 16 << 20;
 /// Width or precision in a `printf` verb.
 pub const PRINTF_WIDTH_MAX: usize = 1024;
+/// Entries of an allow-list of platforms or of their kinds.
+pub const PLATFORMS_MAX: usize = 4096;
+/// Longest `CollateralWarning` and `CollateralGrace`: ten years; a longer one is a slip.
+pub const COLLATERAL_BAND_SECS_MAX: u64 = 10 * 365 * 24 * 3600;
+/// Infrastructures of a manifest.
+pub const INFRASTRUCTURES_MAX: usize = 256;
+/// Users of a manifest.
+pub const USERS_MAX: usize = 1024;
+/// Roles of a manifest.
+pub const ROLES_MAX: usize = 1024;
+/// Recovery keys of a manifest: as many as shares of one secret there can be.
+pub const RECOVERY_KEYS_MAX: usize = 255;
+/// Tags of `TLS`.
+pub const TLS_TAGS_MAX: usize = 1024;
+/// Bytes of a PEM text in a manifest.
+pub const PEM_BYTES_MAX: usize = 16 << 10;
+/// Bits of the RSA key that a recovery secret is encrypted for, at least.
+pub const RECOVERY_KEY_BITS_MIN: usize = 2048;
+/// Bytes of one attribute of a certificate secret's subject (X.520, ub-common-name and its like).
+pub const SUBJECT_BYTES_MAX: usize = 64;
+/// Longest `Reload.Settle`: one hour.
+pub const RELOAD_SETTLE_SECS_MAX: u64 = 3600;
+/// Templates that call each other inside one, at most so deep.
+pub const TEMPLATE_CALLS_MAX: usize = 64;
+/// Pipelines and turns of loops in rendering one template.
+pub const TEMPLATE_STEPS_MAX: usize = 1 << 18;

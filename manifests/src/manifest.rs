@@ -3,16 +3,24 @@
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
+use stoa_attestation::policy::Infrastructure;
 
-use crate::config::{self, Config};
-use crate::fault::{Fault, Faults, Path, Sink};
-use crate::fields::{Fields, Shape, names as entries};
+use crate::access::{self, Action, Role, User};
+use crate::config::Config;
+use crate::fault::{Fault, Faults, Path, Remarks, Sink, Unserved};
+use crate::fields::{Fields, names as entries};
+use crate::infrastructure;
 use crate::json::Value;
-use crate::limits::{MANIFEST_BYTES_MAX, MARBLES_MAX, PACKAGES_MAX, SECRETS_MAX};
+use crate::keys::{CONFIG, MANIFEST};
+use crate::limits::{
+    INFRASTRUCTURES_MAX, MANIFEST_BYTES_MAX, MARBLES_MAX, PACKAGES_MAX, RECOVERY_KEYS_MAX,
+    ROLES_MAX, SECRETS_MAX, TLS_TAGS_MAX, USERS_MAX,
+};
 use crate::marble::{Declared, Marble};
 use crate::names;
 use crate::package::{Package, Used};
 use crate::secret::SecretDefinition;
+use crate::tls::{self, TlsTag};
 
 /// What a deployer wants of a mesh, without a fault.
 ///
@@ -24,40 +32,31 @@ pub struct Manifest {
     packages: BTreeMap<String, Package>,
     marbles: BTreeMap<String, Marble>,
     secrets: BTreeMap<String, SecretDefinition>,
+    infrastructures: Vec<Infrastructure>,
+    users: BTreeMap<String, User>,
+    roles: BTreeMap<String, Role>,
+    recovery_keys: BTreeMap<String, Vec<u8>>,
+    tls: BTreeMap<String, TlsTag>,
     config: Config,
-    warnings: Vec<Fault>,
+    remarks: Remarks,
 }
-
-const SERVED: [&str; 4] = ["Packages", "Marbles", "Secrets", "Config"];
-const LATER: [(&str, Shape); 5] = [
-    ("Infrastructures", Shape::Names),
-    ("Users", Shape::Names),
-    ("Roles", Shape::Names),
-    ("RecoveryKeys", Shape::Names),
-    ("TLS", Shape::Names),
-];
 
 impl Manifest {
     /// Reads a manifest, JSON of at most [`MANIFEST_BYTES_MAX`] bytes.
     ///
     /// # Errors
-    /// All its faults at once, each with the path of its field.
+    /// All its faults at once, each with the path of its field. What this version does not serve yet is one.
     pub fn parse(bytes: &[u8]) -> Result<Self, Faults> {
-        if bytes.len() > MANIFEST_BYTES_MAX {
-            let cause = format!("has {} bytes", bytes.len());
-            let remedy = format!("at most {MANIFEST_BYTES_MAX} are allowed");
-            return Err(Faults::one("manifest", cause, Some(remedy)));
-        }
-        let document = Value::parse(bytes).map_err(|error| {
-            let path = format!("line {}, column {}", error.line, error.column);
-            Faults::one(path, format!("is not JSON: {}", error.why), None)
-        })?;
-        let mut sink = Sink::default();
-        let mut manifest = read(&document, &mut sink);
-        manifest.warnings = sink.finish()?;
-        manifest.bytes = bytes.to_vec();
-        manifest.sha256 = Sha256::digest(bytes).into();
-        Ok(manifest)
+        read(bytes, Unserved::Refused)
+    }
+
+    /// Reads a manifest with all that the language has, for looking at it: what is not served yet is in
+    /// [`Self::unserved`]. Never for setting one.
+    ///
+    /// # Errors
+    /// As [`Self::parse`], without what is not served yet.
+    pub fn parse_with_unserved(bytes: &[u8]) -> Result<Self, Faults> {
+        read(bytes, Unserved::Kept)
     }
 
     /// The bytes as they were posted.
@@ -96,23 +95,113 @@ impl Manifest {
         &self.config
     }
 
+    /// Platforms, one of which evidence must fit; none is anywhere.
+    #[must_use]
+    pub fn infrastructures(&self) -> &[Infrastructure] {
+        &self.infrastructures
+    }
+
+    /// People and programs with rights, by name; their roles are in [`Self::roles`]. Not served yet.
+    #[must_use]
+    pub fn users(&self) -> &BTreeMap<String, User> {
+        &self.users
+    }
+
+    /// Rights, by name. Not served yet.
+    #[must_use]
+    pub fn roles(&self) -> &BTreeMap<String, Role> {
+        &self.roles
+    }
+
+    /// Public keys of those who can bring the coordinator back, by name: SubjectPublicKeyInfo, DER, RSA. Not served yet.
+    #[must_use]
+    pub fn recovery_keys(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.recovery_keys
+    }
+
+    /// Connections that a runtime wraps, by tag. Not served yet.
+    #[must_use]
+    pub fn tls(&self) -> &BTreeMap<String, TlsTag> {
+        &self.tls
+    }
+
     /// What is allowed and probably not meant; for people, never for decisions.
     #[must_use]
     pub fn warnings(&self) -> &[Fault] {
-        &self.warnings
+        &self.remarks.warnings
+    }
+
+    /// What this version does not serve yet; empty unless it was read by [`Self::parse_with_unserved`].
+    #[must_use]
+    pub fn unserved(&self) -> &[Fault] {
+        &self.remarks.unserved
+    }
+
+    /// Paths of the keys that MarbleRun does not know and would ignore.
+    #[must_use]
+    pub fn keys_of_our_own(&self) -> &[String] {
+        &self.remarks.ours
     }
 }
 
+fn read(bytes: &[u8], unserved: Unserved) -> Result<Manifest, Faults> {
+    if bytes.len() > MANIFEST_BYTES_MAX {
+        let cause = format!("has {} bytes", bytes.len());
+        let remedy = format!("at most {MANIFEST_BYTES_MAX} are allowed");
+        return Err(Faults::one("manifest", cause, Some(remedy)));
+    }
+    let document = Value::parse(bytes).map_err(|error| {
+        let path = format!("line {}, column {}", error.line, error.column);
+        Faults::one(path, format!("is not JSON: {}", error.why), None)
+    })?;
+    let mut sink = Sink::default();
+    let mut manifest = of_document(&document, &mut sink);
+    manifest.remarks = sink.finish(unserved)?;
+    manifest.bytes = bytes.to_vec();
+    manifest.sha256 = Sha256::digest(bytes).into();
+    Ok(manifest)
+}
+
+/// The entries of the parts that are named by the deployer.
+struct Parts<'a> {
+    packages: Entries<'a>,
+    marbles: Entries<'a>,
+    secrets: Entries<'a>,
+    infrastructures: Entries<'a>,
+    users: Entries<'a>,
+    roles: Entries<'a>,
+    recovery_keys: Entries<'a>,
+    tls: Entries<'a>,
+}
+
+type Entries<'a> = Vec<(&'a str, &'a Value, Path)>;
+
+impl<'a> Parts<'a> {
+    fn open(fields: &Fields<'a>, sink: &mut Sink) -> Self {
+        let mut named = |key, max, rule: fn(&str) -> _| {
+            entries(fields.value(key), &fields.path(key), max, rule, sink)
+        };
+        Self {
+            packages: named("Packages", PACKAGES_MAX, names::entry),
+            marbles: named("Marbles", MARBLES_MAX, names::marble),
+            secrets: named("Secrets", SECRETS_MAX, names::entry),
+            infrastructures: named("Infrastructures", INFRASTRUCTURES_MAX, names::entry),
+            users: named("Users", USERS_MAX, names::entry),
+            roles: named("Roles", ROLES_MAX, names::entry),
+            recovery_keys: named("RecoveryKeys", RECOVERY_KEYS_MAX, names::entry),
+            tls: named("TLS", TLS_TAGS_MAX, names::entry),
+        }
+    }
+}
+
+fn names_of<'a>(entries: &Entries<'a>) -> Vec<&'a str> {
+    entries.iter().map(|(name, ..)| *name).collect()
+}
+
 /// Reads the document. What comes back means something only if no fault was noted.
-fn read(document: &Value, sink: &mut Sink) -> Manifest {
-    let root = Path::default();
-    let fields = Fields::open(document, &root, &SERVED, &LATER, sink);
-    let mut named = |key, max, rule: fn(&str) -> _| {
-        entries(fields.value(key), &fields.path(key), max, rule, sink)
-    };
-    let package_entries = named("Packages", PACKAGES_MAX, names::entry);
-    let marble_entries = named("Marbles", MARBLES_MAX, names::marble);
-    let secret_entries = named("Secrets", SECRETS_MAX, names::entry);
+fn of_document(document: &Value, sink: &mut Sink) -> Manifest {
+    let fields = Fields::open(document, &Path::default(), &MANIFEST, sink);
+    let parts = Parts::open(&fields, sink);
     for key in ["Packages", "Marbles"] {
         let empty = match fields.value(key) {
             None => true,
@@ -128,12 +217,13 @@ fn read(document: &Value, sink: &mut Sink) -> Manifest {
         }
     }
 
-    let used: Vec<&str> = marble_entries
+    let used: Vec<&str> = parts
+        .marbles
         .iter()
         .filter_map(|(_, value, _)| package_of(value))
         .collect();
     let mut packages = BTreeMap::new();
-    for (name, value, path) in &package_entries {
+    for (name, value, path) in &parts.packages {
         let used = if used.contains(name) {
             Used::Yes
         } else {
@@ -143,40 +233,122 @@ fn read(document: &Value, sink: &mut Sink) -> Manifest {
             packages.insert((*name).to_owned(), package);
         }
     }
-
     let mut secrets = BTreeMap::new();
-    let mut kinds = BTreeMap::new();
-    for (name, value, path) in &secret_entries {
-        let secret = SecretDefinition::read(value, path, sink);
-        kinds.insert(*name, secret.as_ref().map(|secret| secret.kind));
-        secrets.extend(secret.map(|secret| ((*name).to_owned(), secret)));
+    for (name, value, path) in &parts.secrets {
+        secrets.insert(*name, SecretDefinition::read(value, path, sink));
     }
-
     let declared = Declared {
-        packages: package_entries.iter().map(|(name, ..)| *name).collect(),
-        marbles: marble_entries.iter().map(|(name, ..)| *name).collect(),
-        secrets: kinds,
+        packages: names_of(&parts.packages),
+        marbles: names_of(&parts.marbles),
+        secrets,
+        tags: names_of(&parts.tls),
     };
     let mut marbles = BTreeMap::new();
-    for (name, value, path) in &marble_entries {
+    for (name, value, path) in &parts.marbles {
         marbles.insert(
             (*name).to_owned(),
             Marble::read(value, path, &declared, sink),
         );
     }
-
-    let (served, later) = config::KEYS;
-    let config = fields.value("Config").unwrap_or(&Value::Null);
-    let config = Fields::open(config, &fields.path("Config"), served, later, sink);
-    let config = Config::read(&config, sink);
-    Manifest {
+    let config = Config::read(&fields.object("Config", &CONFIG, sink), sink);
+    let infrastructures = parts.infrastructures.iter();
+    let infrastructures = infrastructures
+        .map(|(name, value, path)| infrastructure::read(name, value, path, sink))
+        .collect();
+    let mut tls = BTreeMap::new();
+    for (name, value, path) in &parts.tls {
+        tls.insert(
+            (*name).to_owned(),
+            tls::read(value, path, &declared.secrets, sink),
+        );
+    }
+    let mut manifest = Manifest {
         bytes: Vec::new(),
         sha256: [0; 32],
         packages,
         marbles,
-        secrets,
+        secrets: BTreeMap::new(),
+        infrastructures,
+        users: BTreeMap::new(),
+        roles: BTreeMap::new(),
+        recovery_keys: BTreeMap::new(),
+        tls,
         config,
-        warnings: Vec::new(),
+        remarks: Remarks::default(),
+    };
+    access_of(&mut manifest, &parts, &declared, &fields, sink);
+    let defined = declared.secrets.into_iter();
+    manifest.secrets = defined
+        .filter_map(|(name, definition)| Some((name.to_owned(), definition?)))
+        .collect();
+    manifest
+}
+
+/// Users, roles and recovery keys, and the thresholds that count them.
+fn access_of(
+    manifest: &mut Manifest,
+    parts: &Parts<'_>,
+    declared: &Declared<'_>,
+    fields: &Fields<'_>,
+    sink: &mut Sink,
+) {
+    let nameable = access::Nameable {
+        packages: &declared.packages,
+        secrets: &declared.secrets,
+    };
+    let role_names = names_of(&parts.roles);
+    for (name, value, path) in &parts.users {
+        if let Some(user) = access::user(value, path, &role_names, sink) {
+            manifest.users.insert((*name).to_owned(), user);
+        }
+    }
+    access::distinct(&manifest.users, &fields.path("Users"), sink);
+    for (name, value, path) in &parts.roles {
+        if let Some(role) = access::role(value, path, &nameable, sink) {
+            manifest.roles.insert((*name).to_owned(), role);
+        }
+    }
+    for (name, value, path) in &parts.recovery_keys {
+        if let Some(key) = access::recovery_key(value, path, sink) {
+            manifest.recovery_keys.insert((*name).to_owned(), key);
+        }
+    }
+    let config = fields.path("Config");
+    let (wanted, updaters) = (
+        manifest.config.update_threshold as usize,
+        manifest.updaters(),
+    );
+    if wanted > updaters {
+        let cause = format!("is {wanted}, but {updaters} users may UpdateManifest");
+        let remedy =
+            format!("write 0 to {updaters}, or give more users a role with UpdateManifest");
+        sink.fault(&config.key("UpdateThreshold"), cause, remedy);
+    }
+    // Keys with a fault of their own count: that fault is named, this would only follow from it.
+    let (wanted, keys) = (
+        manifest.config.recovery_threshold as usize,
+        parts.recovery_keys.len(),
+    );
+    if wanted > keys {
+        let cause = format!("is {wanted}, but there are {keys} RecoveryKeys");
+        sink.fault(
+            &config.key("RecoveryThreshold"),
+            cause,
+            format!("write 0 to {keys}, or add keys"),
+        );
+    }
+}
+
+impl Manifest {
+    /// How many users may propose and acknowledge a manifest.
+    fn updaters(&self) -> usize {
+        let may = |role: &String| {
+            self.roles
+                .get(role)
+                .is_some_and(|role| role.actions.contains(&Action::UpdateManifest))
+        };
+        let users = self.users.values();
+        users.filter(|user| user.roles.iter().any(may)).count()
     }
 }
 

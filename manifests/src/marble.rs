@@ -3,23 +3,26 @@
 //! Keys: MarbleRun's, and `DNSNames` and `Calls` (docs/reference/manifest.md).
 //! Does not live here: counting and issuing (`mesh`), writing files and variables (`marble-sdk`, `launcher`).
 
-use std::collections::BTreeMap;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use stoa_explain::Explain;
 use zeroize::Zeroizing;
 
+use crate::duration;
 use crate::fault::{Path, Sink, quoted};
-use crate::fields::{Fields, Shape, names as entries, texts};
+use crate::fields::{Fields, names as entries, texts};
 use crate::json::Value;
-use crate::limits::{ARGUMENT_BYTES_MAX, LIST_MAX, PARAMETERS_MAX};
+use crate::keys::{CONTENT, ENCODINGS, MARBLE, PARAMETERS, RELOAD, RELOADS};
+use crate::limits::{ARGUMENT_BYTES_MAX, LIST_MAX, PARAMETERS_MAX, RELOAD_SETTLE_SECS_MAX};
 use crate::names;
-use crate::secret::SecretKind;
+use crate::secret::SecretDefinition;
 use crate::suggest;
 use crate::template::{
-    Entry, EntryKind, MARBLERUN, Place, Root, Scope, SecretUse, Template, TemplateCause,
-    TemplateError,
+    Entry, EntryKind, Facts, Generation, MARBLERUN, Place, Root, Scope, SecretUse, Template,
+    TemplateCause, TemplateError,
 };
 
 /// A service of the mesh.
@@ -39,6 +42,45 @@ pub struct Marble {
     pub dns_names: Vec<String>,
     /// The marbles that it may call, all of them in the manifest; any if absent.
     pub calls: Option<Vec<String>>,
+    /// What its own symmetric secrets depend on.
+    pub binding: SecretBinding,
+    /// What the launcher does when it renewed the program's files. Not served yet.
+    pub reload: Option<Reload>,
+    /// Tags of `TLS`, all of them in the manifest. Not served yet.
+    pub tls: Vec<String>,
+    /// The secrets that its parameters can look up.
+    uses: BTreeSet<SecretUse>,
+}
+
+/// What the symmetric secrets of one instance depend on, beside mesh, instance, name and length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretBinding {
+    /// The marble's name too.
+    Marble,
+    /// Nothing else (`DisableSecretBinding`).
+    Instance,
+}
+
+/// What the launcher does when it renewed the program's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reload {
+    /// What to send.
+    pub signal: Signal,
+    /// How long the program may take until the old certificate ends.
+    pub settle: Duration,
+}
+
+/// A signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// None is sent.
+    None,
+    /// SIGHUP
+    Hup,
+    /// SIGUSR1
+    Usr1,
+    /// SIGUSR2
+    Usr2,
 }
 
 /// The content of a file or variable.
@@ -62,13 +104,22 @@ impl Parameter {
         }
     }
 
-    /// Exactly the secrets that rendering looks up.
-    pub fn secrets_used(&self) -> impl Iterator<Item = &SecretUse> {
-        let template = match self {
+    /// Whether its content depends on a secret.
+    pub(crate) fn names_a_secret(&self) -> bool {
+        self.template().is_some_and(|template| {
+            let all = [Generation::Current, Generation::Previous];
+            template.secrets_used().next().is_some()
+                || all
+                    .into_iter()
+                    .any(|generation| template.uses_all(generation))
+        })
+    }
+
+    fn template(&self) -> Option<&Template> {
+        match self {
             Self::Template(template) => Some(template),
             Self::Literal(_) => None,
-        };
-        template.into_iter().flat_map(Template::secrets_used)
+        }
     }
 }
 
@@ -82,10 +133,9 @@ impl std::fmt::Debug for Parameter {
 }
 
 impl Marble {
-    /// Exactly the secrets that its parameters use.
+    /// The secrets that its parameters can look up, and no others: all that has to be made for it.
     pub fn secrets_used(&self) -> impl Iterator<Item = &SecretUse> {
-        let parameters = self.files.values().chain(self.env.values());
-        parameters.flat_map(Parameter::secrets_used)
+        self.uses.iter()
     }
 }
 
@@ -93,20 +143,11 @@ impl Marble {
 pub(crate) struct Declared<'a> {
     pub(crate) packages: Vec<&'a str>,
     pub(crate) marbles: Vec<&'a str>,
-    /// Without a kind if that could not be read.
-    pub(crate) secrets: BTreeMap<&'a str, Option<SecretKind>>,
+    /// Without a definition if that could not be read.
+    pub(crate) secrets: BTreeMap<&'a str, Option<SecretDefinition>>,
+    /// Tags of `TLS`.
+    pub(crate) tags: Vec<&'a str>,
 }
-
-const SERVED: [&str; 5] = [
-    "Package",
-    "MaxActivations",
-    "Parameters",
-    "DNSNames",
-    "Calls",
-];
-const LATER: [(&str, Shape); 2] = [("TLS", Shape::List), ("DisableSecretBinding", Shape::Bool)];
-const PARAMETERS: [&str; 3] = ["Files", "Env", "Argv"];
-const DATA: [&str; 3] = ["Data", "Encoding", "NoTemplates"];
 
 /// Variables that every marble is given; the manifest's are overwritten.
 const PREDEFINED: [&str; 4] = [
@@ -123,30 +164,71 @@ impl Marble {
         declared: &Declared<'_>,
         sink: &mut Sink,
     ) -> Self {
-        let fields = Fields::open(value, path, &SERVED, &LATER, sink);
-        let parameters = match fields.value("Parameters") {
-            None => &Value::Null,
-            Some(value) => value,
-        };
-        let parameters = Fields::open(
-            parameters,
-            &fields.path("Parameters"),
-            &PARAMETERS,
-            &[],
-            sink,
-        );
+        let fields = Fields::open(value, path, &MARBLE, sink);
+        let parameters = fields.object("Parameters", &PARAMETERS, sink);
+        let files = contents(&parameters, Place::File, declared, sink);
+        let env = contents(&parameters, Place::Env, declared, sink);
         Self {
             package: package(&fields, declared, sink),
             max_activations: fields
                 .number("MaxActivations", u64::MAX, sink)
                 .filter(|max| *max > 0),
-            files: contents(&parameters, Place::File, declared, sink),
-            env: contents(&parameters, Place::Env, declared, sink),
+            uses: uses(files.values().chain(env.values()), declared),
+            files,
+            env,
             argv: arguments(&parameters, sink),
             dns_names: dns_names(&fields, sink),
             calls: calls(&fields, declared, sink),
+            binding: match fields.flag("DisableSecretBinding", sink) {
+                true => SecretBinding::Instance,
+                false => SecretBinding::Marble,
+            },
+            reload: reload(&fields, sink),
+            tls: tags(&fields, declared, sink),
         }
     }
+}
+
+/// Every secret that the parameters can look up; all of them for a template that goes over all.
+fn uses<'a>(
+    parameters: impl Iterator<Item = &'a Parameter>,
+    declared: &Declared<'_>,
+) -> BTreeSet<SecretUse> {
+    let mut uses = BTreeSet::new();
+    for template in parameters.filter_map(Parameter::template) {
+        uses.extend(template.secrets_used().cloned());
+        for generation in [Generation::Current, Generation::Previous] {
+            if template.uses_all(generation) {
+                let names = declared.secrets.keys();
+                uses.extend(names.map(|name| SecretUse::new(generation, name)));
+            }
+        }
+    }
+    uses
+}
+
+fn reload(fields: &Fields<'_>, sink: &mut Sink) -> Option<Reload> {
+    fields.value("Reload")?;
+    let fields = fields.object("Reload", &RELOAD, sink);
+    let signal = match fields.word("Signal", &RELOADS, sink) {
+        Some("HUP") => Signal::Hup,
+        Some("USR1") => Signal::Usr1,
+        Some("USR2") => Signal::Usr2,
+        _ => Signal::None,
+    };
+    let settle = duration::field(&fields, "Settle", 0..=RELOAD_SETTLE_SECS_MAX, sink);
+    Some(Reload {
+        signal,
+        settle: settle.unwrap_or(Duration::ZERO),
+    })
+}
+
+fn tags(fields: &Fields<'_>, declared: &Declared<'_>, sink: &mut Sink) -> Vec<String> {
+    let tags = fields.texts("TLS", LIST_MAX, sink);
+    for (name, path) in &tags {
+        known(name, "TLS", &declared.tags, path, sink);
+    }
+    tags.iter().map(|(name, _)| (*name).to_owned()).collect()
 }
 
 fn package(fields: &Fields<'_>, declared: &Declared<'_>, sink: &mut Sink) -> String {
@@ -163,16 +245,18 @@ fn package(fields: &Fields<'_>, declared: &Declared<'_>, sink: &mut Sink) -> Str
     name.unwrap_or_default().to_owned()
 }
 
+/// "names `x`", with the name as faults show it.
+pub(crate) fn named(name: &str) -> String {
+    let shown = quoted(name);
+    format!("names `{}`", &shown[1..shown.len() - 1])
+}
+
 /// Notes a name that the manifest does not have.
-fn known(name: &str, place: &str, known: &[&str], path: &Path, sink: &mut Sink) {
+pub(crate) fn known(name: &str, place: &str, known: &[&str], path: &Path, sink: &mut Sink) {
     if known.contains(&name) {
         return;
     }
-    let shown = quoted(name);
-    let cause = format!(
-        "names `{}`, which {place} does not have",
-        &shown[1..shown.len() - 1]
-    );
+    let cause = format!("{}, which {place} does not have", named(name));
     match suggest::remedy(name, known.iter().copied()) {
         Some(remedy) => sink.fault(path, cause, remedy),
         None => sink.fault(path, cause, format!("add it to {place}")),
@@ -268,7 +352,7 @@ fn parameter(
     let (data, literal) = match value {
         Value::Text(text) => (text.clone().into_bytes(), false),
         Value::Object(_) => {
-            let fields = Fields::open(value, path, &DATA, &[], sink);
+            let fields = Fields::open(value, path, &CONTENT, sink);
             (decoded(&fields, sink)?, fields.flag("NoTemplates", sink))
         }
         other => {
@@ -290,6 +374,11 @@ fn parameter(
     // The dry run: whatever rendering could object to is found now.
     let checked = Template::parse(&data, place).and_then(|template| {
         template.render(declared)?;
+        // Also in branches that the dry run did not take.
+        let known = |used: &&SecretUse| declared.secrets.contains_key(used.name.as_str());
+        if let Some(used) = template.secrets_used().find(|used| !known(used)) {
+            return Err(template.names_unknown(used));
+        }
         Ok(template)
     });
     match checked {
@@ -303,7 +392,6 @@ fn parameter(
 
 /// `Data` by `Encoding`.
 fn decoded(fields: &Fields<'_>, sink: &mut Sink) -> Option<Vec<u8>> {
-    const ENCODINGS: [&str; 3] = ["string", "base64", "hex"];
     let data = fields.text("Data", sink).unwrap_or_default();
     let encoding = fields.text("Encoding", sink).unwrap_or("string");
     let path = fields.path("Data");
@@ -365,10 +453,10 @@ const DUMMY: &[u8] = b"\0";
 impl Scope for Declared<'_> {
     fn entry(&self, root: Root, name: &str) -> Option<Entry<'_>> {
         let certificate = Entry {
-            kind: EntryKind::Certificate,
             certificate: DUMMY,
             private: DUMMY,
             public: DUMMY,
+            ..Entry::default()
         };
         match root {
             Root::MarbleRun if !MARBLERUN.contains(&name) => None,
@@ -377,15 +465,33 @@ impl Scope for Declared<'_> {
                 private: b"",
                 ..certificate
             }),
-            Root::Secrets | Root::PreviousSecrets => Some(match self.secrets.get(name)? {
-                Some(SecretKind::SymmetricKey { .. }) => Entry {
-                    kind: EntryKind::SymmetricKey,
-                    certificate: b"",
-                    private: b"",
-                    public: DUMMY,
-                },
-                _ => certificate,
-            }),
+            Root::Secrets | Root::PreviousSecrets => {
+                let Some(definition) = self.secrets.get(name)? else {
+                    return Some(certificate);
+                };
+                let kind = EntryKind::of(definition.kind);
+                let entry = match kind {
+                    EntryKind::Certificate => certificate,
+                    EntryKind::SymmetricKey => Entry {
+                        public: DUMMY,
+                        ..Entry::default()
+                    },
+                    // Whether a user's bytes hold a NUL is seen when they are set.
+                    EntryKind::Plain => Entry {
+                        public: b"plain",
+                        ..Entry::default()
+                    },
+                };
+                Some(Entry {
+                    kind,
+                    facts: Facts::of(definition),
+                    ..entry
+                })
+            }
         }
+    }
+
+    fn names(&self, _: Root) -> Vec<&str> {
+        self.secrets.keys().copied().collect()
     }
 }

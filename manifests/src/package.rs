@@ -1,20 +1,18 @@
 //! `Packages`: which code may be a marble, and on which platforms.
 //!
 //! Keys: MarbleRun's for SGX, `TDX` for trust domains, `SNP` for SEV-SNP guests (docs/reference/manifest.md).
-//! Does not live here: the comparison with evidence (`attestation::policy`).
+//! Does not live here: what the platform must be (`tcb`), the comparison with evidence (`attestation::policy`).
 
 mod snp;
+mod tcb;
 
-use std::collections::BTreeSet;
-
-use stoa_attestation::TcbStatus;
-use stoa_attestation::policy::{Advisories, ReferenceValue, SgxReference, TcbPolicy, TdxReference};
+use stoa_attestation::policy::{ReferenceValue, SgxReference, TcbPolicy, TdxReference};
 
 use crate::fault::{Path, Sink, quoted};
 use crate::fields::{Fields, names};
 use crate::json::Value;
+use crate::keys::{PACKAGE, SNP, TDX};
 use crate::limits::{LIST_ENTRY_BYTES_MAX, LIST_MAX};
-use crate::suggest;
 
 /// Code that may be a marble.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,31 +22,6 @@ pub struct Package {
     /// What its platform must be.
     pub tcb: TcbPolicy,
 }
-
-const SERVED: [&str; 9] = [
-    "Debug",
-    "UniqueID",
-    "SignerID",
-    "ProductID",
-    "SecurityVersion",
-    "AcceptedTCBStatuses",
-    "AcceptedAdvisories",
-    "TDX",
-    "SNP",
-];
-const TDX_SERVED: [&str; 2] = ["MRTD", "RTMR"];
-
-/// Intel's spellings of what a package can accept. `Revoked` is none of them: its keys are lost.
-const STATUSES: [&str; 8] = [
-    "UpToDate",
-    "SWHardeningNeeded",
-    "ConfigurationNeeded",
-    "ConfigurationAndSWHardeningNeeded",
-    "OutOfDate",
-    "OutOfDateConfigurationNeeded",
-    "TDRelaunchAdvised",
-    "TDRelaunchAdvisedConfigurationNeeded",
-];
 
 /// Whether a marble names the package. What is wrong with an unused one is a warning, as in MarbleRun.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,8 +33,8 @@ pub(crate) enum Used {
 impl Package {
     /// Reads a package; nothing if its reference values could not be read.
     pub(crate) fn read(value: &Value, path: &Path, used: Used, sink: &mut Sink) -> Option<Self> {
-        let fields = Fields::open(value, path, &SERVED, &[], sink);
-        let mut tcb = policy(&fields, sink);
+        let fields = Fields::open(value, path, &PACKAGE, sink);
+        let mut tcb = tcb::policy(&fields, sink);
         if tcb.debug {
             let cause = "is true: the memory of debug enclaves can be read by their host";
             sink.warn(
@@ -81,14 +54,15 @@ impl Package {
             (Some(value), other) => {
                 let snp = other.map(|_| "SNP");
                 alone("TDX", present(&sgx).chain(snp), &fields, sink);
-                ReferenceValue::Tdx(tdx(value, &fields.path("TDX"), sink)?)
+                let inner = Fields::open(value, &fields.path("TDX"), &TDX, sink);
+                tcb::tolerances(&inner, &mut tcb, sink);
+                ReferenceValue::Tdx(tdx(&inner, sink)?)
             }
             (None, Some(value)) => {
                 alone("SNP", present(&sgx), &fields, sink);
-                let path = fields.path("SNP");
-                let guest = snp::Guest::read(value, &path, sink)?;
-                tcb.snp = guest.policy;
-                ReferenceValue::Snp(guest.reference)
+                let inner = Fields::open(value, &fields.path("SNP"), &SNP, sink);
+                tcb.snp = snp::policy(&inner, sink);
+                ReferenceValue::Snp(snp::reference(&inner, sink)?)
             }
         };
         Some(Self { reference, tcb })
@@ -113,39 +87,6 @@ fn alone(
     }
 }
 
-fn policy(fields: &Fields<'_>, sink: &mut Sink) -> TcbPolicy {
-    let mut policy = TcbPolicy {
-        debug: fields.flag("Debug", sink),
-        ..TcbPolicy::default()
-    };
-    let statuses = fields.texts("AcceptedTCBStatuses", LIST_MAX, sink);
-    if !statuses.is_empty() {
-        policy.accepted = BTreeSet::from([TcbStatus::UpToDate]);
-    }
-    for (text, path) in statuses {
-        match text.parse() {
-            Ok(TcbStatus::Revoked) => {
-                let cause = "is \"Revoked\": the keys of revoked platforms are lost, so their evidence says nothing";
-                sink.fault(&path, cause, "take it out");
-            }
-            Ok(status) => {
-                policy.accepted.insert(status);
-            }
-            Err(_) => {
-                let remedy = suggest::remedy(text, STATUSES).unwrap_or_default();
-                sink.fault(&path, format!("is {}", quoted(text)), remedy);
-            }
-        }
-    }
-    let advisories = fields.texts("AcceptedAdvisories", LIST_MAX, sink);
-    if !advisories.is_empty() {
-        // Compared without case; Intel writes capitals.
-        let accepted = advisories.iter().map(|(text, _)| text.to_ascii_uppercase());
-        policy.advisories = Advisories::Only(accepted.collect());
-    }
-    policy
-}
-
 fn sgx(fields: &Fields<'_>, sink: &mut Sink) -> SgxReference {
     let max = u64::from(u16::MAX);
     let mut number = |key| {
@@ -154,16 +95,16 @@ fn sgx(fields: &Fields<'_>, sink: &mut Sink) -> SgxReference {
     };
     let product_id = number("ProductID");
     let security_version = number("SecurityVersion");
-    let mut digest = |key| {
-        let text = fields.text(key, sink)?;
-        measurement::<32>(text, &fields.path(key), sink)
-    };
+    let config_svn = number("ConfigSVN");
     SgxReference {
-        unique_id: digest("UniqueID"),
-        signer_id: digest("SignerID"),
+        unique_id: hex(fields, "UniqueID", sink),
+        signer_id: hex(fields, "SignerID", sink),
         product_id,
         security_version,
-        ..SgxReference::default()
+        family_id: hex(fields, "FamilyID", sink),
+        extended_product_id: hex(fields, "ExtendedProductID", sink),
+        config_id: hex(fields, "ConfigID", sink),
+        config_svn,
     }
 }
 
@@ -174,10 +115,17 @@ fn present(sgx: &SgxReference) -> impl Iterator<Item = &'static str> {
         ("SignerID", sgx.signer_id.is_some()),
         ("ProductID", sgx.product_id.is_some()),
         ("SecurityVersion", sgx.security_version.is_some()),
+        ("FamilyID", sgx.family_id.is_some()),
+        ("ExtendedProductID", sgx.extended_product_id.is_some()),
+        ("ConfigID", sgx.config_id.is_some()),
+        ("ConfigSVN", sgx.config_svn.is_some()),
     ]
     .into_iter()
     .filter_map(|(key, there)| there.then_some(key))
 }
+
+/// What names an enclave by its signer, all of it together.
+const BY_SIGNER: [&str; 3] = ["SignerID", "ProductID", "SecurityVersion"];
 
 /// UniqueID alone, or all three others. Only warned about where MarbleRun only warns.
 fn check(sgx: &SgxReference, fields: &Fields<'_>, path: &Path, lenient: bool, sink: &mut Sink) {
@@ -186,7 +134,7 @@ fn check(sgx: &SgxReference, fields: &Fields<'_>, path: &Path, lenient: bool, si
         false => sink.fault(path, cause, remedy),
     };
     const BOTH: &str = "keep UniqueID alone, or SignerID, ProductID and SecurityVersion";
-    let others: Vec<_> = present(sgx).filter(|key| *key != "UniqueID").collect();
+    let others: Vec<_> = present(sgx).filter(|key| BY_SIGNER.contains(key)).collect();
     // A key whose value could not be read has its fault already.
     let there = |key| {
         fields
@@ -201,11 +149,7 @@ fn check(sgx: &SgxReference, fields: &Fields<'_>, path: &Path, lenient: bool, si
                 BOTH,
             );
         }
-    } else if others.is_empty()
-        && !["SignerID", "ProductID", "SecurityVersion"]
-            .into_iter()
-            .any(there)
-    {
+    } else if others.is_empty() && !BY_SIGNER.into_iter().any(there) {
         let remedy = "write UniqueID, or SignerID, ProductID and SecurityVersion, or TDX, or SNP";
         note(
             path,
@@ -213,7 +157,7 @@ fn check(sgx: &SgxReference, fields: &Fields<'_>, path: &Path, lenient: bool, si
             remedy,
         );
     } else {
-        for key in ["SignerID", "ProductID", "SecurityVersion"] {
+        for key in BY_SIGNER {
             if !there(key) {
                 note(&fields.path(key), "is missing".into(), BOTH);
             }
@@ -221,26 +165,8 @@ fn check(sgx: &SgxReference, fields: &Fields<'_>, path: &Path, lenient: bool, si
     }
 }
 
-fn tdx(value: &Value, path: &Path, sink: &mut Sink) -> Option<TdxReference> {
-    let fields = Fields::open(value, path, &TDX_SERVED, &[], sink);
-    let mrtd_path = fields.path("MRTD");
-    let texts = match fields.value("MRTD") {
-        Some(Value::Text(text)) => vec![(text.as_str(), mrtd_path.clone())],
-        _ => fields.texts("MRTD", LIST_MAX, sink),
-    };
-    if texts.is_empty()
-        && !matches!(fields.value("MRTD"), Some(value) if !matches!(value, Value::List(_)))
-    {
-        sink.fault(
-            &mrtd_path,
-            "is missing",
-            "write the MRTD of the trust domain, 96 hex digits, or a list of them",
-        );
-    }
-    let mut mrtd = Vec::with_capacity(texts.len());
-    for (text, path) in texts {
-        mrtd.extend(measurement::<48>(text, &path, sink));
-    }
+fn tdx(fields: &Fields<'_>, sink: &mut Sink) -> Option<TdxReference> {
+    let mrtd = measurements(fields, "MRTD", "the MRTD of the trust domain", sink);
     let mut rtmr = [None; 4];
     let register = |name: &str| match name {
         "0" | "1" | "2" | "3" => Ok(()),
@@ -266,11 +192,46 @@ fn tdx(value: &Value, path: &Path, sink: &mut Sink) -> Option<TdxReference> {
         };
         rtmr[index] = measurement::<48>(text, &path, sink);
     }
-    (!mrtd.is_empty()).then_some(TdxReference {
+    let reference = TdxReference {
         mrtd,
         rtmr,
-        ..TdxReference::default()
-    })
+        mr_config_id: hex(fields, "MRConfigID", sink),
+        mr_owner: hex(fields, "MROwner", sink),
+        mr_owner_config: hex(fields, "MROwnerConfig", sink),
+        attributes: hex(fields, "Attributes", sink).map(u64::from_le_bytes),
+        xfam: hex(fields, "XFAM", sink).map(u64::from_le_bytes),
+    };
+    (!reference.mrtd.is_empty()).then_some(reference)
+}
+
+/// One measurement of 48 bytes or several; at least one must be there.
+fn measurements(
+    fields: &Fields<'_>,
+    key: &'static str,
+    what: &str,
+    sink: &mut Sink,
+) -> Vec<[u8; 48]> {
+    let path = fields.path(key);
+    let texts = match fields.value(key) {
+        Some(Value::Text(text)) => vec![(text.as_str(), path.clone())],
+        _ => fields.texts(key, LIST_MAX, sink),
+    };
+    if texts.is_empty()
+        && !matches!(fields.value(key), Some(value) if !matches!(value, Value::List(_)))
+    {
+        let remedy = format!("write {what}, 96 hex digits, or a list of them");
+        sink.fault(&path, "is missing", remedy);
+    }
+    let texts = texts.into_iter();
+    texts
+        .filter_map(|(text, path)| measurement::<48>(text, &path, sink))
+        .collect()
+}
+
+/// Bytes in hex.
+fn hex<const N: usize>(fields: &Fields<'_>, key: &str, sink: &mut Sink) -> Option<[u8; N]> {
+    let text = fields.text(key, sink)?;
+    measurement(text, &fields.path(key), sink)
 }
 
 /// A measurement in hex.

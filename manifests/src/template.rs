@@ -1,18 +1,21 @@
 //! Templates in files and environment variables: Go's `text/template` on byte strings.
 //!
-//! Served now: text, trimming, comments, pipelines, parentheses, field chains, whole numbers, texts, `$`, the functions
-//! `pem hex raw base64 string index len print println printf`. Everything else of Go's grammar is refused by name when
-//! the template is parsed. Source: Go's text/template (Go 1.26), checked against its answers in
-//! `tests/templates/answers.jsonl`; docs/reference/templates.md.
+//! All of Go's grammar but complex constants and calls of values. Source: Go's text/template (Go 1.26), checked against its
+//! answers in `tests/templates/answers.jsonl`; docs/reference/templates.md.
 //!
 //! Does not live here: where values come from (the caller's [`Scope`]), where results go.
 
 mod ast;
 mod buffer;
+mod builtin;
+mod compare;
+mod control;
 mod error;
+mod escape;
 mod eval;
 mod lex;
 mod literal;
+mod number;
 mod parse;
 mod printf;
 mod uses;
@@ -21,10 +24,11 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use zeroize::Zeroizing;
+
+use crate::secret::{SecretDefinition, SecretKind, Source};
 
 pub use error::{TemplateCause, TemplateError};
 pub(crate) use value::MARBLERUN;
@@ -78,6 +82,9 @@ impl SecretUse {
 pub trait Scope {
     /// The entry of that name, or nothing if there is none.
     fn entry(&self, root: Root, name: &str) -> Option<Entry<'_>>;
+
+    /// The names of all entries of a place that holds secrets, in their order.
+    fn names(&self, root: Root) -> Vec<&str>;
 }
 
 /// The three places that hold entries.
@@ -105,18 +112,63 @@ impl Root {
 }
 
 /// What sort of entry it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EntryKind {
     /// A key of bytes, in `public`.
     SymmetricKey,
     /// A certificate with its keys.
+    #[default]
     Certificate,
     /// Bytes that a user set, in `public`.
     Plain,
 }
 
+impl EntryKind {
+    /// That of a secret.
+    #[must_use]
+    pub fn of(kind: SecretKind) -> Self {
+        match kind {
+            SecretKind::SymmetricKey { .. } => Self::SymmetricKey,
+            SecretKind::Plain => Self::Plain,
+            _ => Self::Certificate,
+        }
+    }
+}
+
+/// What the manifest says of a secret: the fields `Type`, `Size`, `Shared`, `UserDefined`, `ValidFor`. At their zeros for
+/// `.MarbleRun`'s certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Facts {
+    pub(crate) kind: &'static str,
+    pub(crate) size: u32,
+    pub(crate) shared: bool,
+    pub(crate) user_defined: bool,
+    pub(crate) valid_for: u32,
+}
+
+impl Facts {
+    /// Those of a definition.
+    #[must_use]
+    pub fn of(definition: &SecretDefinition) -> Self {
+        let (kind, size) = match definition.kind {
+            SecretKind::SymmetricKey { bits } => ("symmetric-key", bits),
+            SecretKind::CertEcdsa { bits } => ("cert-ecdsa", bits),
+            SecretKind::CertEd25519 => ("cert-ed25519", 0),
+            SecretKind::CertRsa { bits } => ("cert-rsa", bits),
+            SecretKind::Plain => ("plain", 0),
+        };
+        Self {
+            kind,
+            size,
+            shared: definition.shared,
+            user_defined: definition.source == Source::User,
+            valid_for: definition.certificate.valid_for_days,
+        }
+    }
+}
+
 /// One secret, or one of `.MarbleRun`'s certificates, borrowed for the time of rendering.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Entry<'a> {
     /// What sort it is.
     pub kind: EntryKind,
@@ -126,6 +178,8 @@ pub struct Entry<'a> {
     pub private: &'a [u8],
     /// SubjectPublicKeyInfo, DER; for a symmetric key and plain bytes the value itself.
     pub public: &'a [u8],
+    /// What the manifest says of it.
+    pub facts: Facts,
 }
 
 impl fmt::Debug for Entry<'_> {
@@ -147,8 +201,8 @@ impl fmt::Debug for Entry<'_> {
 pub struct Template {
     source: Vec<u8>,
     place: Place,
-    nodes: Vec<ast::Node>,
-    uses: BTreeSet<SecretUse>,
+    tree: ast::Tree,
+    uses: uses::Uses,
 }
 
 impl Template {
@@ -158,13 +212,13 @@ impl Template {
     /// The first thing in it that Go's grammar does not allow, or that is not served yet, or that names no known function,
     /// with its line.
     pub fn parse(source: &[u8], place: Place) -> Result<Self, TemplateError> {
-        let nodes = parse::nodes(source, place)?;
-        let uses = uses::of(&nodes, source)?;
+        let tree = parse::tree(source, place)?;
+        let uses = uses::of(&tree);
         let source = source.to_vec();
         Ok(Self {
             source,
             place,
-            nodes,
+            tree,
             uses,
         })
     }
@@ -175,16 +229,37 @@ impl Template {
     /// A field or secret that `scope` does not have, an empty value, arguments that don't fit, or a result that is too
     /// large or, in a variable, has a NUL byte.
     pub fn render(&self, scope: &dyn Scope) -> Result<Zeroizing<Vec<u8>>, TemplateError> {
-        let rendered = eval::render(&self.nodes, &self.source, scope)?;
+        let rendered = control::render(&self.tree, &self.source, scope)?;
         if self.place == Place::Env && rendered.contains(&0) {
             return Err(TemplateError::at(&self.source, 0, TemplateCause::NulByte));
         }
         Ok(rendered)
     }
 
-    /// Exactly the secrets that rendering looks up, in order of generation and name.
+    /// The secrets that it names, in order of generation and name. Rendering looks up no others, unless it uses all.
     pub fn secrets_used(&self) -> impl Iterator<Item = &SecretUse> {
-        self.uses.iter()
+        self.uses.named.iter()
+    }
+
+    /// Whether it can look up any secret of a generation: by `range`, or by a name that is not written out.
+    #[must_use]
+    pub fn uses_all(&self, generation: Generation) -> bool {
+        self.uses.all.contains(&generation)
+    }
+
+    /// The error that it names a secret which the manifest does not have.
+    pub(crate) fn names_unknown(&self, used: &SecretUse) -> TemplateError {
+        let cause = TemplateCause::UnknownSecret {
+            name: used.name.clone(),
+            generation: used.generation,
+        };
+        // The first place of the name is near enough for a line.
+        let name = used.name.as_bytes();
+        let at = self
+            .source
+            .windows(name.len().max(1))
+            .position(|window| window == name);
+        TemplateError::at(&self.source, at.unwrap_or(0), cause)
     }
 
     /// The template as it stands in the manifest.

@@ -19,7 +19,7 @@ Usage: cargo xtask VERB
                   workspace, checks docs/promises.md against what ran; --full scales the tests up and logs the run
   demo [--keep]   runs a whole mesh on this machine, step by step (`cargo demo` is short for it)
   bench [--quick] measures what an activation costs; figures also as JSON under target/bench/
-  docs            writes the generated pages: docs/reference/errors.md";
+  docs            writes what is generated: docs/reference/errors.md and manifest.md, the schema of manifests";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -10,16 +10,30 @@ use crate::workspace::Workspace;
 /// The page of error codes, from the root of the repository.
 pub const ERRORS_PAGE: &str = "docs/reference/errors.md";
 
+/// The reference of manifests, from the root of the repository.
+pub const MANIFEST_PAGE: &str = "docs/reference/manifest.md";
+
+/// The schema of manifests, from the root of the repository.
+pub const MANIFEST_SCHEMA: &str = "manifests/schema/manifest.schema.json";
+
 /// Writes every generated page.
 ///
 /// # Errors
 /// [`Failure::File`] if a page can't be written.
 pub fn write(workspace: &Workspace) -> Result<(), Failure> {
-    let path = workspace.path(ERRORS_PAGE);
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(Failure::file("make", folder))?;
+    let pages = [
+        (ERRORS_PAGE, errors_page()),
+        (MANIFEST_PAGE, stoa_manifest::reference_page()),
+        (MANIFEST_SCHEMA, stoa_manifest::json_schema()),
+    ];
+    for (page, text) in pages {
+        let path = workspace.path(page);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(Failure::file("make", folder))?;
+        }
+        std::fs::write(&path, text).map_err(Failure::file("write", &path))?;
     }
-    std::fs::write(&path, errors_page()).map_err(Failure::file("write", &path))
+    Ok(())
 }
 
 /// docs/reference/errors.md: every code with its meaning and its remedy, in alphabetical order.

@@ -6,7 +6,7 @@
 //! Does not live here: whether evidence is genuine (`stoa_attestation`), budgets and instances (`machine`).
 
 use rustls_pki_types::UnixTime;
-use stoa_attestation::policy::{ReferenceValue, appraise};
+use stoa_attestation::policy::{ReferenceValue, appraise, appraise_infrastructures};
 use stoa_attestation::{Claims, Verified};
 
 use crate::event::Grounds;
@@ -41,7 +41,7 @@ impl Admission {
     }
 }
 
-/// Holds verified evidence against the package of `marble` in the manifest in force.
+/// Holds verified evidence against the package of `marble` and the infrastructures in the manifest in force.
 ///
 /// # Errors
 /// [`Refusal::StateNotAccepting`] without a manifest, [`Refusal::MarbleUnknown`], and [`Refusal::NotAdmitted`] with the
@@ -68,11 +68,13 @@ pub fn admit(
         .ok_or_else(unknown)?;
     let now = view.at_floor(now);
     let references: &[ReferenceValue] = std::slice::from_ref(&package.reference);
-    appraise(claims, references, &package.tcb, now).map_err(|rule| Refusal::NotAdmitted {
-        marble: marble.to_owned(),
-        package: definition.package.clone(),
-        rule: Box::new(rule),
-    })?;
+    appraise(claims, references, &package.tcb, now)
+        .and_then(|()| appraise_infrastructures(claims, policy.manifest.infrastructures()))
+        .map_err(|rule| Refusal::NotAdmitted {
+            marble: marble.to_owned(),
+            package: definition.package.clone(),
+            rule: Box::new(rule),
+        })?;
     let collateral_end = claims.dates.collateral_until().as_secs();
     let with_grace = collateral_end.saturating_add(package.tcb.grace.as_secs());
     let issued = claims

@@ -12,10 +12,10 @@ use core::net::IpAddr;
 use rand_core::CryptoRng;
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, PublicKeyData, SanType,
-    SerialNumber, SignatureAlgorithm, SigningKey,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, SanType, SerialNumber,
 };
 use stoa_attestation::channel::LEAF_RECEIPT_OID_DER;
+use stoa_manifest::{Attribute, ExtendedKeyUsage, KeyUsage};
 use time::OffsetDateTime;
 
 use crate::certificate::{Certificate, SERIAL_BYTES, key_identifier};
@@ -23,6 +23,7 @@ use crate::keys::{KeyKind, KeyMaterial, Keys, Subject};
 use crate::not_certified::{
     COMMON_NAME_BYTES_MAX, LEAF_LIFETIME_SECS_MIN, NAMES_MAX, NotCertified,
 };
+use crate::patch::{self, Patch, PatchingSigner};
 
 #[cfg(test)]
 mod tests;
@@ -87,7 +88,8 @@ pub(crate) enum Role {
 pub(crate) struct Template {
     pub(crate) role: Role,
     pub(crate) common_name: String,
-    pub(crate) organization: Vec<String>,
+    /// The rest of the subject, and usages, of a certificate secret; empty for the other roles.
+    pub(crate) wishes: Wishes,
     pub(crate) dns_names: Vec<String>,
     pub(crate) ip_addresses: Vec<IpAddr>,
     pub(crate) uri: Option<String>,
@@ -99,6 +101,17 @@ pub(crate) struct Template {
     pub(crate) not_after: u64,
     /// The value of the private extension, DER, as `LeafReceipt::extension_value` makes it.
     pub(crate) receipt: Option<Vec<u8>>,
+}
+
+/// What a manifest may wish for a certificate secret beside its names and dates.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Wishes {
+    /// Each attribute at most once.
+    pub(crate) attributes: Vec<(Attribute, String)>,
+    /// Empty: digital signature.
+    pub(crate) key_usages: Vec<KeyUsage>,
+    /// Empty: server and client.
+    pub(crate) extended_key_usages: Vec<ExtendedKeyUsage>,
 }
 
 /// What a certificate may hold at most, by manifest, admission and issuer; made independently of the template.
@@ -153,6 +166,11 @@ pub(crate) fn validate(template: Template, limits: &Limits<'_>) -> Result<Conten
     if !matches!(template.common_name.len(), 1..=COMMON_NAME_BYTES_MAX) {
         return Err(NotCertified::CommonName {
             bytes: template.common_name.len(),
+        });
+    }
+    if template.role != Role::Secret && template.wishes != Wishes::default() {
+        return Err(NotCertified::Wishes {
+            role: format!("{:?}", template.role),
         });
     }
     validate_names(&template, limits)?;
@@ -278,8 +296,10 @@ pub(crate) fn sign(
     issuer_params.distinguished_name = name(issuer_name, &[]);
     issuer_params.key_identifier_method =
         KeyIdMethod::PreSpecified(key_identifier(&issuer_subject));
-    let issuer_key = OurExtension {
+    let patches = patches(content);
+    let issuer_key = PatchingSigner {
         signer: keys.signer(key).map_err(NotCertified::Signing)?,
+        patches: &patches,
     };
     let signed = params
         .signed_by(
@@ -289,11 +309,9 @@ pub(crate) fn sign(
         .map_err(|error| NotCertified::Encoding {
             cause: error.to_string(),
         })?;
-    let der = if content.template.receipt.is_some() {
-        with_our_extension(signed.der())?
-    } else {
-        signed.der().to_vec()
-    };
+    let der = patch::all(&patches, signed.der()).ok_or_else(|| NotCertified::Encoding {
+        cause: "what is to be put right in it was not found exactly once".to_owned(),
+    })?;
     let certificate = Certificate::from_der(&der).map_err(|error| NotCertified::Encoding {
         cause: error.to_string(),
     })?;
@@ -328,7 +346,7 @@ fn parameters(content: &Content) -> Result<CertificateParams, NotCertified> {
     params.serial_number = Some(SerialNumber::from_slice(&template.serial));
     params.not_before = date(*not_before)?;
     params.not_after = date(template.not_after)?;
-    params.distinguished_name = name(&template.common_name, &template.organization);
+    params.distinguished_name = name(&template.common_name, &template.wishes.attributes);
     params.key_identifier_method = KeyIdMethod::PreSpecified(key_identifier(subject));
     params.use_authority_key_identifier_extension = true;
     if let Some(uri) = &template.uri {
@@ -363,6 +381,14 @@ fn parameters(content: &Content) -> Result<CertificateParams, NotCertified> {
             ];
         }
     }
+    let wishes = &template.wishes;
+    if !wishes.key_usages.is_empty() {
+        params.key_usages = wishes.key_usages.iter().map(key_usage).collect();
+    }
+    if !wishes.extended_key_usages.is_empty() {
+        let usages = wishes.extended_key_usages.iter();
+        params.extended_key_usages = usages.map(extended_key_usage).collect();
+    }
     if let Some(receipt) = &template.receipt {
         params
             .custom_extensions
@@ -374,13 +400,46 @@ fn parameters(content: &Content) -> Result<CertificateParams, NotCertified> {
     Ok(params)
 }
 
-fn name(common_name: &str, organization: &[String]) -> DistinguishedName {
+fn name(common_name: &str, attributes: &[(Attribute, String)]) -> DistinguishedName {
     let mut name = DistinguishedName::new();
-    for organization in organization {
-        name.push(DnType::OrganizationName, organization.as_str());
+    for (attribute, value) in attributes {
+        // X.520; rcgen has no names for the last three.
+        let kind = match attribute {
+            Attribute::Country => DnType::CountryName,
+            Attribute::Organization => DnType::OrganizationName,
+            Attribute::OrganizationalUnit => DnType::OrganizationalUnitName,
+            Attribute::Locality => DnType::LocalityName,
+            Attribute::Province => DnType::StateOrProvinceName,
+            Attribute::StreetAddress => DnType::CustomDnType(vec![2, 5, 4, 9]),
+            Attribute::PostalCode => DnType::CustomDnType(vec![2, 5, 4, 17]),
+            Attribute::SerialNumber => DnType::CustomDnType(vec![2, 5, 4, 5]),
+        };
+        name.push(kind, value.as_str());
     }
     name.push(DnType::CommonName, common_name);
     name
+}
+
+fn key_usage(usage: &KeyUsage) -> KeyUsagePurpose {
+    match usage {
+        KeyUsage::DigitalSignature => KeyUsagePurpose::DigitalSignature,
+        KeyUsage::ContentCommitment => KeyUsagePurpose::ContentCommitment,
+        KeyUsage::KeyEncipherment => KeyUsagePurpose::KeyEncipherment,
+        KeyUsage::DataEncipherment => KeyUsagePurpose::DataEncipherment,
+        KeyUsage::KeyAgreement => KeyUsagePurpose::KeyAgreement,
+    }
+}
+
+fn extended_key_usage(usage: &ExtendedKeyUsage) -> ExtendedKeyUsagePurpose {
+    match usage {
+        ExtendedKeyUsage::Any => ExtendedKeyUsagePurpose::Any,
+        ExtendedKeyUsage::ServerAuth => ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsage::ClientAuth => ExtendedKeyUsagePurpose::ClientAuth,
+        ExtendedKeyUsage::CodeSigning => ExtendedKeyUsagePurpose::CodeSigning,
+        ExtendedKeyUsage::EmailProtection => ExtendedKeyUsagePurpose::EmailProtection,
+        ExtendedKeyUsage::TimeStamping => ExtendedKeyUsagePurpose::TimeStamping,
+        ExtendedKeyUsage::OcspSigning => ExtendedKeyUsagePurpose::OcspSigning,
+    }
 }
 
 /// What rcgen is told instead: its arcs are 64-bit numbers and ours has 127. Two arcs of 9 and 10 bytes take the same room.
@@ -389,58 +448,15 @@ const STAND_IN_ARCS: [u64; 4] = [2, 25, 1 << 62, 1 << 63];
 const STAND_IN_OID: &[u8; 22] =
     b"\x06\x14\x69\xc0\x80\x80\x80\x80\x80\x80\x80\x00\x81\x80\x80\x80\x80\x80\x80\x80\x80\x00";
 
-/// Signs what rcgen wrote, with our OID in the place of its stand-in: the signature must cover the certificate as it will be.
-struct OurExtension<'a> {
-    signer: Box<dyn SigningKey + 'a>,
-}
-
-impl PublicKeyData for OurExtension<'_> {
-    fn der_bytes(&self) -> &[u8] {
-        self.signer.der_bytes()
-    }
-
-    fn algorithm(&self) -> &'static SignatureAlgorithm {
-        self.signer.algorithm()
-    }
-}
-
-impl SigningKey for OurExtension<'_> {
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        match stand_in_places(message)[..] {
-            [] => self.signer.sign(message),
-            [place] => self.signer.sign(&replaced(message, place)),
-            // The certificate would be refused by `with_our_extension` all the same; nothing is signed for it.
-            _ => Err(rcgen::Error::RemoteKeyError),
-        }
-    }
-}
-
-/// The certificate with our OID in the place of its stand-in.
-fn with_our_extension(der: &[u8]) -> Result<Vec<u8>, NotCertified> {
-    match stand_in_places(der)[..] {
-        [place] => Ok(replaced(der, place)),
-        ref places => Err(NotCertified::Encoding {
-            cause: format!(
-                "the private extension's place was found {} times",
-                places.len()
-            ),
-        }),
-    }
-}
-
-fn stand_in_places(bytes: &[u8]) -> Vec<usize> {
-    let windows = bytes.windows(STAND_IN_OID.len()).enumerate();
-    windows
-        .filter(|(_, window)| window == STAND_IN_OID)
-        .map(|(place, _)| place)
+/// All that rcgen can't write as it has to be.
+fn patches(content: &Content) -> Vec<Patch> {
+    let receipt = content
+        .template
+        .receipt
+        .as_ref()
+        .map(|_| Patch::new(STAND_IN_OID.to_vec(), LEAF_RECEIPT_OID_DER.to_vec()));
+    receipt
+        .into_iter()
+        .chain(content.subject.curve_to_patch())
         .collect()
-}
-
-fn replaced(bytes: &[u8], place: usize) -> Vec<u8> {
-    [
-        &bytes[..place],
-        &LEAF_RECEIPT_OID_DER[..],
-        &bytes[place + LEAF_RECEIPT_OID_DER.len()..],
-    ]
-    .concat()
 }

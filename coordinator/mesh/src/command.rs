@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::ca::{
     COORDINATOR_LEAF_LIFETIME_SECS, Certified, ISSUING_LIFETIME_SECS, Limits, ROOT_LIFETIME_SECS,
-    Role, Signer, Template, serial,
+    Role, Signer, Template, Wishes, serial,
 };
 use crate::certificate::Certificate;
 use crate::issue::{generate, issue};
@@ -76,7 +76,7 @@ impl Found {
         let template = Template {
             role: Role::Root,
             common_name: ca_name("Stoa root CA", &key.spki),
-            organization: Vec::new(),
+            wishes: Wishes::default(),
             dns_names: names.dns.clone(),
             ip_addresses: names.ip.clone(),
             uri: None,
@@ -133,7 +133,7 @@ impl CoordinatorLeaf {
         let template = Template {
             role: Role::Coordinator,
             common_name: "Stoa coordinator".to_owned(),
-            organization: Vec::new(),
+            wishes: Wishes::default(),
             dns_names: names.dns.clone(),
             ip_addresses: names.ip.clone(),
             uri: None,
@@ -257,7 +257,7 @@ fn issuing_ca(
     let template = Template {
         role: Role::Issuing,
         common_name: ca_name(&format!("Stoa issuing CA {epoch}"), &key.spki),
-        organization: Vec::new(),
+        wishes: Wishes::default(),
         dns_names: Vec::new(),
         ip_addresses: Vec::new(),
         uri: None,

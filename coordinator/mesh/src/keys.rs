@@ -3,16 +3,20 @@
 //! Keys are inputs: they are made before a command is submitted and travel in it, so that `decide` and `apply` never
 //! sign and a replay is bit-equal. The server's implementation uses its crypto library, tests use seeded keys.
 //!
-//! Source of the SPKI layouts: RFC 5480, 2 (ECDSA, named curve, uncompressed point); RFC 8410, 4 (Ed25519).
+//! Source of the SPKI layouts: RFC 5480, 2 (ECDSA, named curve, uncompressed point); RFC 8410, 4 (Ed25519);
+//! RFC 8017, A.1 (RSA).
 //! Does not live here: certificates (`ca`), where private keys are kept (`stored`).
 
 use std::fmt;
 
 use rcgen::{
-    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PublicKeyData, SignatureAlgorithm,
+    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256, PublicKeyData,
+    SignatureAlgorithm,
 };
 use stoa_explain::Explain;
 use zeroize::Zeroizing;
+
+use crate::patch::Patch;
 
 /// The kinds of keys that a mesh can hold or certify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,26 +28,44 @@ pub enum KeyKind {
     EcdsaP384,
     /// Ed25519 (RFC 8032).
     Ed25519,
+    /// ECDSA on NIST P-521, signatures with SHA-512.
+    EcdsaP521,
+    /// RSA of 2048 bits with the exponent 65537.
+    Rsa2048,
+    /// RSA of 3072 bits with the exponent 65537.
+    Rsa3072,
+    /// RSA of 4096 bits with the exponent 65537.
+    Rsa4096,
 }
 
 impl KeyKind {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::EcdsaP256,
+        Self::EcdsaP384,
+        Self::Ed25519,
+        Self::EcdsaP521,
+        Self::Rsa2048,
+        Self::Rsa3072,
+        Self::Rsa4096,
+    ];
+
     /// The number of this kind in the stored form; never reused.
     pub(crate) fn number(self) -> u8 {
         match self {
             Self::EcdsaP256 => 1,
             Self::EcdsaP384 => 2,
             Self::Ed25519 => 3,
+            Self::EcdsaP521 => 4,
+            Self::Rsa2048 => 5,
+            Self::Rsa3072 => 6,
+            Self::Rsa4096 => 7,
         }
     }
 
     /// The kind of a stored number.
     pub(crate) fn from_number(number: u8) -> Option<Self> {
-        match number {
-            1 => Some(Self::EcdsaP256),
-            2 => Some(Self::EcdsaP384),
-            3 => Some(Self::Ed25519),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|kind| kind.number() == number)
     }
 
     /// All that stands before the key itself in a SubjectPublicKeyInfo of this kind, and the key's length in bytes.
@@ -52,14 +74,20 @@ impl KeyKind {
             Self::EcdsaP256 => (P256_PREFIX, 65),
             Self::EcdsaP384 => (P384_PREFIX, 97),
             Self::Ed25519 => (ED25519_PREFIX, 32),
+            Self::EcdsaP521 => (P521_PREFIX, 133),
+            Self::Rsa2048 => (RSA_2048_PREFIX, 270),
+            Self::Rsa3072 => (RSA_3072_PREFIX, 398),
+            Self::Rsa4096 => (RSA_4096_PREFIX, 526),
         }
     }
 
+    /// What rcgen is told. It has no P-521 without a crypto library of its own: `patch` puts the curve right.
     fn algorithm(self) -> &'static SignatureAlgorithm {
         match self {
             Self::EcdsaP256 => &PKCS_ECDSA_P256_SHA256,
-            Self::EcdsaP384 => &PKCS_ECDSA_P384_SHA384,
+            Self::EcdsaP384 | Self::EcdsaP521 => &PKCS_ECDSA_P384_SHA384,
             Self::Ed25519 => &PKCS_ED25519,
+            Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => &PKCS_RSA_SHA256,
         }
     }
 }
@@ -70,6 +98,10 @@ impl fmt::Display for KeyKind {
             Self::EcdsaP256 => "ECDSA P-256",
             Self::EcdsaP384 => "ECDSA P-384",
             Self::Ed25519 => "Ed25519",
+            Self::EcdsaP521 => "ECDSA P-521",
+            Self::Rsa2048 => "RSA 2048",
+            Self::Rsa3072 => "RSA 3072",
+            Self::Rsa4096 => "RSA 4096",
         })
     }
 }
@@ -83,6 +115,28 @@ const P256_PREFIX: &[u8] = &[
 const P384_PREFIX: &[u8] = &[
     0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b,
     0x81, 0x04, 0x00, 0x22, 0x03, 0x62, 0x00,
+];
+/// SEQUENCE { SEQUENCE { ecPublicKey, secp521r1 }, BIT STRING, 0 unused bits.
+const P521_PREFIX: &[u8] = &[
+    0x30, 0x81, 0x9b, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05,
+    0x2b, 0x81, 0x04, 0x00, 0x23, 0x03, 0x81, 0x86, 0x00,
+];
+/// Where the curve's last byte stands in [`P521_PREFIX`].
+const P521_CURVE_AT: usize = 20;
+/// SEQUENCE { SEQUENCE { rsaEncryption, NULL }, BIT STRING, 0 unused bits, of an RSAPublicKey (RFC 8017, A.1.1) of 2048 bits.
+const RSA_2048_PREFIX: &[u8] = &[
+    0x30, 0x82, 0x01, 0x22, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01,
+    0x01, 0x05, 0x00, 0x03, 0x82, 0x01, 0x0f, 0x00,
+];
+/// The same of 3072 bits.
+const RSA_3072_PREFIX: &[u8] = &[
+    0x30, 0x82, 0x01, 0xa2, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01,
+    0x01, 0x05, 0x00, 0x03, 0x82, 0x01, 0x8f, 0x00,
+];
+/// The same of 4096 bits.
+const RSA_4096_PREFIX: &[u8] = &[
+    0x30, 0x82, 0x02, 0x22, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01,
+    0x01, 0x05, 0x00, 0x03, 0x82, 0x02, 0x0f, 0x00,
 ];
 /// SEQUENCE { SEQUENCE { Ed25519 }, BIT STRING, 0 unused bits.
 const ED25519_PREFIX: &[u8] = &[
@@ -164,24 +218,36 @@ pub(crate) struct Subject {
 impl Subject {
     /// Takes an SPKI (DER) apart; `None` if it is not exactly one of the layouts of [`KeyKind`].
     pub(crate) fn from_spki(spki: &[u8]) -> Option<Self> {
-        [KeyKind::EcdsaP256, KeyKind::EcdsaP384, KeyKind::Ed25519]
-            .into_iter()
-            .find_map(|kind| {
-                let (prefix, length) = kind.layout();
-                let key = spki
-                    .strip_prefix(prefix)
-                    .filter(|key| key.len() == length)?;
-                let compressed = kind != KeyKind::Ed25519 && key.first() != Some(&0x04);
-                (!compressed).then(|| Self {
-                    kind,
-                    key: key.to_vec(),
-                })
+        KeyKind::ALL.into_iter().find_map(|kind| {
+            let (prefix, length) = kind.layout();
+            let key = spki
+                .strip_prefix(prefix)
+                .filter(|key| key.len() == length)?;
+            let ecdsa = matches!(
+                kind,
+                KeyKind::EcdsaP256 | KeyKind::EcdsaP384 | KeyKind::EcdsaP521
+            );
+            let compressed = ecdsa && key.first() != Some(&0x04);
+            (!compressed).then(|| Self {
+                kind,
+                key: key.to_vec(),
             })
+        })
     }
 
     /// What kind of key it is.
     pub(crate) fn kind(&self) -> KeyKind {
         self.kind
+    }
+
+    /// The curve that rcgen writes in the place of one that it does not know.
+    pub(crate) fn curve_to_patch(&self) -> Option<Patch> {
+        let (prefix, _) = self.kind.layout();
+        let right = [prefix, &self.key].concat();
+        let mut written = right.clone();
+        // The identifiers of P-384 and P-521 differ in their last byte (RFC 5480, 2.1.1.1).
+        *written.get_mut(P521_CURVE_AT)? = 0x22;
+        (self.kind == KeyKind::EcdsaP521).then(|| Patch::new(written, right))
     }
 }
 
@@ -201,12 +267,20 @@ mod tests {
 
     #[test]
     fn an_spki_of_each_kind_comes_out_as_it_went_in() {
-        for kind in [KeyKind::EcdsaP256, KeyKind::EcdsaP384, KeyKind::Ed25519] {
+        for kind in KeyKind::ALL {
             let (prefix, length) = kind.layout();
             let spki = [prefix, &[0x04], &vec![7; length - 1]].concat();
             let subject = Subject::from_spki(&spki).unwrap();
             assert_eq!(subject.kind(), kind);
-            assert_eq!(subject.subject_public_key_info(), spki);
+            let written = subject.subject_public_key_info();
+            match subject.curve_to_patch() {
+                None => assert_eq!(written, spki),
+                Some(patch) => {
+                    assert_eq!(kind, KeyKind::EcdsaP521);
+                    assert_eq!(patch.applied(&written).unwrap(), spki);
+                }
+            }
+            assert_eq!(KeyKind::from_number(kind.number()), Some(kind));
         }
     }
 

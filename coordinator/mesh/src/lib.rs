@@ -35,6 +35,7 @@ mod ca_key;
 mod derive;
 mod identity;
 mod issue;
+mod patch;
 mod secrets;
 
 pub use admit::{Admission, admit};

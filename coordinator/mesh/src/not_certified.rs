@@ -20,7 +20,7 @@ pub const NAMES_MAX: usize = 256;
 pub enum NotCertified {
     /// The key has no layout that this mesh certifies.
     #[error(
-        "the public key ({spki_bytes} bytes of SPKI) is neither uncompressed P-256 or P-384 nor Ed25519"
+        "the public key ({spki_bytes} bytes of SPKI) is neither uncompressed P-256, P-384 or P-521 nor Ed25519 nor RSA of 2048, 3072 or 4096"
     )]
     KeyUnknown {
         /// Bytes of the SPKI.
@@ -102,6 +102,14 @@ pub enum NotCertified {
         /// The role of the template.
         role: String,
     },
+    /// A manifest's wishes for its secrets stand in another certificate.
+    #[error(
+        "attributes and usages of a manifest belong into its secrets only; this is for role {role}"
+    )]
+    Wishes {
+        /// The role of the template.
+        role: String,
+    },
     /// The issuer's private key could not be used.
     #[error("it could not be signed")]
     Signing(#[source] KeyError),
@@ -126,6 +134,7 @@ impl Explain for NotCertified {
             Self::Serial { .. }
             | Self::CommonName { .. }
             | Self::Receipt { .. }
+            | Self::Wishes { .. }
             | Self::Encoding { .. } => "certificate-not-made",
         }
     }
@@ -149,6 +158,7 @@ impl Explain for NotCertified {
             | Self::Serial { .. }
             | Self::CommonName { .. }
             | Self::Receipt { .. }
+            | Self::Wishes { .. }
             | Self::Encoding { .. } => None,
         }
     }

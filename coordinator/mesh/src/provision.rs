@@ -14,11 +14,11 @@ use rand_core::CryptoRng;
 use rustls_pki_types::UnixTime;
 use sha2::{Digest, Sha256};
 use stoa_attestation::channel::LeafReceipt;
-use stoa_manifest::Marble;
+use stoa_manifest::{Marble, SecretBinding};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::admit::Admission;
-use crate::ca::{Certified, Limits, Role, Signer, Template, serial};
+use crate::ca::{Certified, Limits, Role, Signer, Template, Wishes, serial};
 use crate::certificate::Certificate;
 use crate::event::Grounds;
 use crate::identity::{Instance, instance_of, spiffe_id};
@@ -128,12 +128,16 @@ pub fn draft(
     let names = ground.marble.secrets_used().map(|used| used.name.as_str());
     let owner = Owner {
         derivation: ground.derivation,
-        marble: &admission.marble,
+        marble: match ground.marble.binding {
+            SecretBinding::Marble => &admission.marble,
+            SecretBinding::Instance => "",
+        },
         instance: &instance,
     };
     let own = secrets::of_instance(&ground.policy.manifest, names, &owner, &issuing, rng)?;
     let values = Values {
         marble: ground.marble,
+        definitions: ground.policy.manifest.secrets(),
         root: ground.root.certificate(),
         issuing: ground.issuing.certificate(),
         leaf: &leaf,
@@ -264,7 +268,7 @@ fn leaf(
         role: Role::Marble,
         // Old TLS clients take a common name for a DNS name, so it is none that means anything.
         common_name: hex::encode(instance),
-        organization: Vec::new(),
+        wishes: Wishes::default(),
         dns_names: dns_names.clone(),
         ip_addresses: ip_addresses.clone(),
         uri: Some(uri.clone()),

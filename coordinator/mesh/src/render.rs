@@ -9,8 +9,8 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use stoa_attestation::channel::limits::PROVISION_BYTES_MAX;
-use stoa_manifest::template::{Entry, EntryKind, Root, Scope};
-use stoa_manifest::{Marble, Parameter};
+use stoa_manifest::template::{Entry, EntryKind, Facts, Root, Scope};
+use stoa_manifest::{Marble, Parameter, SecretDefinition, Source};
 use zeroize::Zeroizing;
 
 use crate::certificate::Certificate;
@@ -180,6 +180,7 @@ impl Provision {
 /// The values that templates can name in one activation.
 pub(crate) struct Values<'a> {
     pub(crate) marble: &'a Marble,
+    pub(crate) definitions: &'a BTreeMap<String, SecretDefinition>,
     pub(crate) root: &'a Certificate,
     pub(crate) issuing: &'a Certificate,
     pub(crate) leaf: &'a Certificate,
@@ -199,12 +200,28 @@ impl Scope for Values<'_> {
                 _ => None,
             },
             // Right after a manifest was set, and until it is updated, the previous secrets are the present ones.
-            Root::Secrets | Root::PreviousSecrets => self
-                .own
-                .get(name)
-                .or_else(|| self.shared.get(name))
-                .map(secret_entry),
+            Root::Secrets | Root::PreviousSecrets => {
+                let definition = self.definitions.get(name)?;
+                let made = self.own.get(name).or_else(|| self.shared.get(name));
+                let entry = match made {
+                    Some(secret) => secret_entry(secret),
+                    // One that a user has not set: there, and empty.
+                    None if definition.source == Source::User => Entry {
+                        kind: EntryKind::of(definition.kind),
+                        ..Entry::default()
+                    },
+                    None => return None,
+                };
+                Some(Entry {
+                    facts: Facts::of(definition),
+                    ..entry
+                })
+            }
         }
+    }
+
+    fn names(&self, _: Root) -> Vec<&str> {
+        self.definitions.keys().map(String::as_str).collect()
     }
 }
 
@@ -212,8 +229,8 @@ fn without_key(certificate: &Certificate) -> Entry<'_> {
     Entry {
         kind: EntryKind::Certificate,
         certificate: certificate.der(),
-        private: &[],
         public: certificate.spki(),
+        ..Entry::default()
     }
 }
 
@@ -221,9 +238,8 @@ fn secret_entry(secret: &Secret) -> Entry<'_> {
     match secret {
         Secret::Symmetric(key) => Entry {
             kind: EntryKind::SymmetricKey,
-            certificate: &[],
-            private: &[],
             public: key,
+            ..Entry::default()
         },
         Secret::Certificate(certified) => Entry {
             private: &certified.key().pkcs8,

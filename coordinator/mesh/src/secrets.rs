@@ -10,10 +10,10 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::collections::BTreeMap;
 
 use rand_core::CryptoRng;
-use stoa_manifest::{CertificateTemplate, Manifest, SecretDefinition, SecretKind};
+use stoa_manifest::{CertificateTemplate, Manifest, SecretDefinition, SecretKind, Source};
 use zeroize::Zeroizing;
 
-use crate::ca::{Certified, Limits, Role, Signer, Template, serial};
+use crate::ca::{Certified, Limits, Role, Signer, Template, Wishes, serial};
 use crate::derive;
 use crate::identity::Instance;
 use crate::issue::{generate, issue};
@@ -45,7 +45,7 @@ pub(crate) fn shared(
     for (name, definition) in manifest
         .secrets()
         .iter()
-        .filter(|(_, definition)| definition.shared)
+        .filter(|(_, definition)| definition.source == Source::Shared)
     {
         let secret = match symmetric_bytes(definition) {
             Some(bytes) => {
@@ -64,11 +64,12 @@ pub(crate) fn shared(
 #[derive(Clone, Copy)]
 pub(crate) struct Owner<'a> {
     pub(crate) derivation: &'a DerivationSecret,
+    /// Empty if the secrets do not depend on it, which no marble's name is.
     pub(crate) marble: &'a str,
     pub(crate) instance: &'a Instance,
 }
 
-/// Makes those secrets of one instance that `names` lists and that are not shared.
+/// Makes those secrets of one instance that `names` lists and that are neither shared nor a user's.
 pub(crate) fn of_instance<'a>(
     manifest: &Manifest,
     names: impl Iterator<Item = &'a str>,
@@ -81,7 +82,7 @@ pub(crate) fn of_instance<'a>(
         let Some(definition) = manifest
             .secrets()
             .get(name)
-            .filter(|definition| !definition.shared)
+            .filter(|definition| definition.source == Source::Instance)
         else {
             continue;
         };
@@ -127,28 +128,31 @@ fn certificate(
     let kind = match definition.kind {
         SecretKind::CertEcdsa { bits: 256 } => KeyKind::EcdsaP256,
         SecretKind::CertEcdsa { bits: 384 } => KeyKind::EcdsaP384,
+        SecretKind::CertEcdsa { bits: 521 } => KeyKind::EcdsaP521,
+        SecretKind::CertRsa { bits: 2048 } => KeyKind::Rsa2048,
+        SecretKind::CertRsa { bits: 3072 } => KeyKind::Rsa3072,
+        SecretKind::CertRsa { bits: 4096 } => KeyKind::Rsa4096,
         SecretKind::CertEd25519 => KeyKind::Ed25519,
         other => return Err(not_made(format!("{other:?} is no kind that is served"))),
     };
     let wanted = &definition.certificate;
-    if wanted.organization.len() > 1 {
-        return Err(not_made(format!(
-            "its subject has {} organizations; at most one is served",
-            wanted.organization.len()
-        )));
-    }
     let holder = format!("secret `{name}`");
     let key = generate(issuing.keys, kind, &holder)?;
     let names = SubjectNames::of(wanted);
     let root_end = issuing.root.certificate().not_after();
-    let not_after = issuing
-        .now
-        .saturating_add(u64::from(wanted.valid_for_days) * DAY_SECS)
+    let lifetime = u64::from(wanted.valid_for_days) * DAY_SECS;
+    let not_after = wanted
+        .not_after
+        .unwrap_or_else(|| issuing.now.saturating_add(lifetime))
         .min(root_end);
     let template = Template {
         role: Role::Secret,
         common_name: names.common_name,
-        organization: wanted.organization.clone(),
+        wishes: Wishes {
+            attributes: wanted.attributes.clone(),
+            key_usages: wanted.key_usages.clone(),
+            extended_key_usages: wanted.extended_key_usages.clone(),
+        },
         dns_names: names.dns.clone(),
         ip_addresses: names.ip.clone(),
         uri: None,

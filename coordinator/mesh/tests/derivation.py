@@ -38,6 +38,7 @@ cases = [
     (bytes(range(32)), "signer", bytes(range(16)), "other", 32),
     (bytes([255]) * 32, "signer", bytes(range(16)), "key", 32),
     (bytes(range(32)), "signer", bytes(16), "gr\u00fcn", 200),
+    (bytes(range(32)), "", bytes(range(16)), "key", 32),
 ]
 print(json.dumps({"format": "stoa-derivation/1", "vectors": [
     {"derivation_secret": s.hex(), "marble": m, "instance": i.hex(), "secret": n, "bytes": b, "derived": derive(s, m, i, n, b).hex()}

@@ -19,31 +19,33 @@ struct RealKeys(SeededKeys);
 
 impl Keys for RealKeys {
     fn generate(&self, kind: KeyKind) -> Result<KeyMaterial, KeyError> {
-        use aws_lc_rs::signature::{
-            ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
-        };
+        use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
+        use aws_lc_rs::rsa::KeySize;
+        use aws_lc_rs::signature::{self as sig, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
         let rng = aws_lc_rs::rand::SystemRandom::new();
-        let spki = |prefix: &str, key: &[u8]| [hex::decode(prefix).unwrap(), key.to_vec()].concat();
+        let ecdsa = |algorithm| {
+            let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &rng).unwrap();
+            let pair = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref()).unwrap();
+            let spki: PublicKeyX509Der = pair.public_key().as_der().unwrap();
+            (pkcs8.as_ref().to_vec(), spki.as_ref().to_vec())
+        };
+        let rsa = |size| {
+            let pair = aws_lc_rs::rsa::KeyPair::generate(size).unwrap();
+            let pkcs8: Pkcs8V1Der = pair.as_der().unwrap();
+            let spki: PublicKeyX509Der = pair.public_key().as_der().unwrap();
+            (pkcs8.as_ref().to_vec(), spki.as_ref().to_vec())
+        };
         let (pkcs8, spki) = match kind {
-            KeyKind::EcdsaP384 => {
-                let pkcs8 =
-                    EcdsaKeyPair::generate_pkcs8(&ECDSA_P384_SHA384_ASN1_SIGNING, &rng).unwrap();
-                let pair =
-                    EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_ASN1_SIGNING, pkcs8.as_ref())
-                        .unwrap();
-                let prefix = "3076301006072a8648ce3d020106052b81040022036200";
-                (
-                    pkcs8.as_ref().to_vec(),
-                    spki(prefix, pair.public_key().as_ref()),
-                )
-            }
+            KeyKind::EcdsaP384 => ecdsa(&sig::ECDSA_P384_SHA384_ASN1_SIGNING),
+            KeyKind::EcdsaP521 => ecdsa(&sig::ECDSA_P521_SHA512_ASN1_SIGNING),
+            KeyKind::Rsa2048 => rsa(KeySize::Rsa2048),
+            KeyKind::Rsa3072 => rsa(KeySize::Rsa3072),
+            KeyKind::Rsa4096 => rsa(KeySize::Rsa4096),
             KeyKind::Ed25519 => {
                 let pkcs8 = Ed25519KeyPair::generate_pkcs8(&rng).unwrap();
                 let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap();
-                (
-                    pkcs8.as_ref().to_vec(),
-                    spki("302a300506032b6570032100", pair.public_key().as_ref()),
-                )
+                let spki: PublicKeyX509Der = pair.public_key().as_der().unwrap();
+                (pkcs8.as_ref().to_vec(), spki.as_ref().to_vec())
             }
             _ => return self.0.generate(kind),
         };
@@ -166,6 +168,124 @@ fn only_secrets_that_a_marble_uses_are_made_for_it() {
     assert_eq!(keys_made(&mesh), ["pair"]);
 }
 
+/// Counts what is asked of the keys below it.
+#[derive(Clone, Default)]
+struct Counted {
+    made: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+    signed: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+}
+
+struct Counting(SeededKeys, Counted);
+
+impl Keys for Counting {
+    fn generate(&self, kind: KeyKind) -> Result<KeyMaterial, KeyError> {
+        self.1
+            .made
+            .fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.0.generate(kind)
+    }
+
+    fn signer<'a>(
+        &'a self,
+        key: &'a KeyMaterial,
+    ) -> Result<Box<dyn rcgen::SigningKey + 'a>, KeyError> {
+        self.1
+            .signed
+            .fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.0.signer(key)
+    }
+
+    fn public(&self, kind: KeyKind, pkcs8: &[u8]) -> Result<Vec<u8>, KeyError> {
+        self.0.public(kind, pkcs8)
+    }
+}
+
+/// Keys, signatures and random bytes of one activation beside so many secrets that no parameter names.
+fn cost_beside(unused: usize) -> (usize, usize, usize) {
+    use std::sync::atomic::Ordering::SeqCst;
+    let secrets: String = (0..unused)
+        .map(|n| match n % 2 {
+            0 => format!(r#""u{n}": {{"Type": "cert-ecdsa", "Size": 256}},"#),
+            _ => format!(r#""u{n}": {{"Type": "symmetric-key", "Size": 256}},"#),
+        })
+        .collect();
+    let text = MANIFEST.replacen("\"Secrets\": {", &format!("\"Secrets\": {{{secrets}"), 1);
+    let counted = Counted::default();
+    let mut mesh = Mesh::with_keys(Box::new(Counting(SeededKeys::new(1), counted.clone())), 1);
+    mesh.found();
+    mesh.set_manifest(&text, START).unwrap();
+    let before = (
+        counted.made.load(SeqCst),
+        counted.signed.load(SeqCst),
+        mesh.journal.iter().map(|batch| batch.len()).sum::<usize>(),
+    );
+    provision(mesh.activate("signer", 1, None, START));
+    let bytes: usize = mesh.journal.iter().map(|batch| batch.len()).sum();
+    (
+        counted.made.load(SeqCst) - before.0,
+        counted.signed.load(SeqCst) - before.1,
+        bytes - before.2,
+    )
+}
+
+/// Deterministic stand-ins for instructions: what an activation makes, signs and writes does not depend on secrets that its
+/// marble does not use.
+#[test]
+fn a_thousand_unused_secrets_cost_an_activation_no_key_no_signature_and_no_record() {
+    let alone = cost_beside(0);
+    assert_eq!(
+        (alone.0, alone.1),
+        (1, 2),
+        "its pair; its leaf and its pair"
+    );
+    let beside = cost_beside(1000);
+    assert_eq!((beside.0, beside.1), (alone.0, alone.1));
+    // Two signatures in DER, each one to three bytes shorter or longer (they cover the manifest's digest).
+    assert!(
+        beside.2.abs_diff(alone.2) <= 8,
+        "{} bytes and {}",
+        beside.2,
+        alone.2
+    );
+}
+
+#[test]
+fn marbles_without_secret_binding_share_what_is_derived_for_an_instance() {
+    let text = MANIFEST.replacen(
+        "\"MaxActivations\": 3,",
+        "\"MaxActivations\": 3, \"DisableSecretBinding\": true,",
+        1,
+    );
+    assert_ne!(text, MANIFEST);
+    let own = |text: &str| {
+        let mut mesh = Mesh::with_manifest(1, text);
+        provision(mesh.activate("signer", 1, Some([7; 16]), START)).files["/etc/own"]
+            .data
+            .to_vec()
+    };
+    assert_ne!(own(&text), own(MANIFEST));
+    assert_eq!(own(&text), own(&text));
+}
+
+#[test]
+fn a_secret_that_no_user_has_set_stops_the_activation_that_needs_it_and_counts_nothing() {
+    let text = with_file("{{ string .Secrets.word }}")
+        .replacen("string .Secrets.word", "hex .Secrets.word", 1)
+        .replacen(
+            "\"Secrets\": {",
+            "\"Secrets\": {\"word\": {\"Type\": \"plain\", \"UserDefined\": true},",
+            1,
+        );
+    let mut mesh = Mesh::with_manifest(1, &text);
+    let refused = mesh.activate("signer", 1, None, START);
+    let Err(refusal @ Refusal::Template { .. }) = &refused else {
+        panic!("{refused:?}")
+    };
+    assert!(refusal.to_string().contains("Files./etc/more"), "{refusal}");
+    assert_eq!(mesh.status("signer", START), (0, 0));
+    provision(mesh.activate("verifier", 1, None, START));
+}
+
 #[test]
 fn a_template_that_fails_burns_no_budget() {
     // A failure that only real values bring: 1100 times a key of 8192 bytes is more than a template may give.
@@ -190,20 +310,6 @@ fn a_template_that_fails_burns_no_budget() {
 }
 
 #[test]
-fn a_secret_with_more_organizations_than_can_be_written_is_refused_by_name() {
-    let text = MANIFEST.replacen(
-        r#"{"DNSNames": ["pair.example"]}"#,
-        r#"{"Subject": {"Organization": ["A", "B"]}}"#,
-        1,
-    );
-    let mut mesh = Mesh::with_manifest(1, &text);
-    let refused = mesh.activate("signer", 1, None, START);
-    assert!(refused.as_ref().unwrap_err().to_string().contains("`pair`"));
-    assert_eq!(code(refused), "secret-not-made");
-    assert_eq!(mesh.status("signer", START), (0, 0));
-}
-
-#[test]
 fn a_key_that_can_not_be_made_counts_nothing() {
     // Seeded keys are P-256 only.
     let text = MANIFEST.replacen(
@@ -219,17 +325,48 @@ fn a_key_that_can_not_be_made_counts_nothing() {
     assert_eq!(mesh.journal.len(), 2, "founding and manifest, nothing else");
 }
 
+/// Holds the signature over what stands in a certificate against the root's key (ECDSA P-256).
+fn verified_by_the_root(der: &[u8], root: &[u8]) {
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
+    let (_, certificate) = x509_parser::parse_x509_certificate(der).unwrap();
+    let (_, root) = x509_parser::parse_x509_certificate(root).unwrap();
+    let key = root.public_key().subject_public_key.data.as_ref();
+    UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key)
+        .verify(
+            certificate.tbs_certificate.as_ref(),
+            &certificate.signature_value.data,
+        )
+        .expect("signed over what stands in it");
+}
+
 #[test]
-fn secrets_can_be_p384_and_ed25519_and_say_what_the_manifest_says() {
+fn secrets_can_be_of_every_kind_and_say_what_the_manifest_says() {
     for (definition, algorithm) in [
         (
             r#"{"Type": "cert-ecdsa", "Size": 384,"#,
             "1.2.840.10045.2.1",
         ),
+        (
+            r#"{"Type": "cert-ecdsa", "Size": 521,"#,
+            "1.2.840.10045.2.1",
+        ),
+        (
+            r#"{"Type": "cert-rsa", "Size": 2048,"#,
+            "1.2.840.113549.1.1.1",
+        ),
+        (
+            r#"{"Type": "cert-rsa", "Size": 3072,"#,
+            "1.2.840.113549.1.1.1",
+        ),
+        (
+            r#"{"Type": "cert-rsa", "Size": 4096,"#,
+            "1.2.840.113549.1.1.1",
+        ),
         (r#"{"Type": "cert-ed25519","#, "1.3.101.112"),
     ] {
         let text = MANIFEST
-            .replacen(r#"{"Type": "cert-ecdsa", "Size": 256, "Cert": {"#, &format!(r#"{definition} "Cert": {{"Subject": {{"CommonName": "Bank", "Organization": ["Org"]}}, "IPAddresses": ["10.0.0.7"], "#), 1);
+            .replacen(r#"{"Type": "cert-ecdsa", "Size": 256, "Cert": {"#, &format!(r#"{definition} "Cert": {{"Subject": {{"CommonName": "Bank", "Organization": ["Org"], "OrganizationalUnit": ["Unit"], "Country": ["DE"], "Locality": ["Bonn"],
+                "PostalCode": ["53111"], "SerialNumber": "42"}}, "KeyUsage": 5, "ExtKeyUsage": [2], "NotAfter": "2026-06-01T00:00:00Z", "IPAddresses": ["10.0.0.7"], "#), 1);
         let mut mesh = Mesh::with_keys(Box::new(RealKeys(SeededKeys::new(1))), 1);
         mesh.found();
         mesh.set_manifest(&text, START).unwrap();
@@ -239,7 +376,10 @@ fn secrets_can_be_p384_and_ed25519_and_say_what_the_manifest_says() {
             .unwrap()
             .unwrap();
         let certificate = pem.parse_x509().unwrap();
-        assert_eq!(certificate.subject().to_string(), "O=Org, CN=Bank");
+        assert_eq!(
+            certificate.subject().to_string(),
+            "C=DE, O=Org, OU=Unit, L=Bonn, postalCode=53111, serialNumber=42, CN=Bank"
+        );
         assert_eq!(
             certificate.public_key().algorithm.algorithm.to_id_string(),
             algorithm
@@ -252,6 +392,12 @@ fn secrets_can_be_p384_and_ed25519_and_say_what_the_manifest_says() {
             .general_names
             .len();
         assert_eq!(names, 2);
+        let usage = certificate.key_usage().unwrap().unwrap().value;
+        assert!(usage.digital_signature() && usage.key_encipherment() && !usage.key_cert_sign());
+        let extended = certificate.extended_key_usage().unwrap().unwrap().value;
+        assert!(extended.client_auth && !extended.server_auth);
+        assert_eq!(certificate.validity().not_after.timestamp(), 1_780_272_000);
+        verified_by_the_root(&pem.contents, &given.trust[0]);
         assert_eq!(mesh.replayed().view(), mesh.view());
     }
 }

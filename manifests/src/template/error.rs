@@ -3,7 +3,10 @@
 use stoa_explain::Explain;
 
 use super::Generation;
-use crate::limits::{PRINTF_WIDTH_MAX, TEMPLATE_DEPTH_MAX, TEMPLATE_OUTPUT_BYTES_MAX};
+use crate::limits::{
+    PRINTF_WIDTH_MAX, TEMPLATE_CALLS_MAX, TEMPLATE_DEPTH_MAX, TEMPLATE_OUTPUT_BYTES_MAX,
+    TEMPLATE_STEPS_MAX,
+};
 
 /// Why a template was refused, or could not be rendered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,9 +74,27 @@ pub enum TemplateCause {
         /// Of the secrets in force, or of those before the last update.
         generation: Generation,
     },
-    /// A secret is named by something that is only known at run time, or all secrets are used at once.
-    #[error("uses `.Secrets` as a whole or by a name that is not written out")]
-    NotOneSecret,
+    /// Values that can't be compared.
+    #[error("`{function}` can't compare {left} with {right}")]
+    NotComparable {
+        /// The function.
+        function: &'static str,
+        /// Of the first argument; never a value.
+        left: String,
+        /// Of the one that it was compared with.
+        right: String,
+    },
+    /// Something that no loop goes over.
+    #[error("range: {0}")]
+    Range(String),
+    /// An index beyond the end, or no index.
+    #[error("`{function}`: {why}")]
+    Bounds {
+        /// The function.
+        function: &'static str,
+        /// What is there and what was asked.
+        why: String,
+    },
     /// Arguments after something that is no function.
     #[error("{0} is no function and takes no arguments")]
     NotAFunction(String),
@@ -97,8 +118,13 @@ pub enum TemplateCause {
     #[error("`{0}` is empty")]
     Empty(String),
     /// Parentheses too deep.
-    #[error("more than {TEMPLATE_DEPTH_MAX} parentheses inside each other")]
+    #[error(
+        "more than {TEMPLATE_DEPTH_MAX} parentheses and blocks, or {TEMPLATE_CALLS_MAX} templates, inside each other"
+    )]
     TooDeep,
+    /// Loops that go on too long.
+    #[error("more than {TEMPLATE_STEPS_MAX} steps")]
+    TooManySteps,
     /// The result is too large.
     #[error("the result has more than {TEMPLATE_OUTPUT_BYTES_MAX} bytes")]
     TooLarge,
@@ -124,13 +150,10 @@ impl Explain for TemplateError {
             Cause::FunctionElsewhere { .. } => {
                 Some("use `hex` or `base64`, or another place for this value".into())
             }
-            Cause::NotOneSecret => {
-                Some("name one secret: `.Secrets.name` or `index .Secrets \"name\"`".into())
-            }
             Cause::UnknownSecret { .. } => Some("add it to Secrets or name another".into()),
             Cause::NotPrintable(_) => Some("use `hex`, `base64` or `pem` on it".into()),
             Cause::Printf(_) => Some(format!(
-                "use %s %v %d %x %X %t %% with a width of at most {PRINTF_WIDTH_MAX}, one argument each"
+                "use %s %v %q %d %x %X %o %b %c %U %t %e %f %g %% with a width and precision of at most {PRINTF_WIDTH_MAX}, one argument each"
             )),
             Cause::Empty(_) => {
                 Some("use a field that this secret has: .Cert, .Private or .Public".into())

@@ -1,131 +1,192 @@
-//! Renders a tree. Source for the rules: Go's text/template/exec; for the functions: MarbleRun's interface as in
-//! docs/reference/templates.md.
+//! Pipelines, commands and operands to values, and values to text. Source: Go's text/template/exec; for the functions:
+//! MarbleRun's interface as in docs/reference/templates.md.
 //!
 //! Deliberately unlike Go: an unknown secret is an error at once, not an empty value; a whole secret or certificate is not
 //! written out as Go prints structs; `printf` refuses what Go would answer with `%!d(..)`.
+//! Does not live here: branches and loops (`control`), Go's own functions (`builtin`, `compare`, `escape`).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::ast::{Command, Function, Node, Operand, Pipeline};
+use super::ast::{Command, Function, Operand, Pipeline};
 use super::buffer::{Buffer, Case};
-use super::error::{TemplateCause, TemplateError};
-use super::value::{Bytes, Named, Part, Value};
-use super::{EntryKind, Scope, printf};
+use super::control::Machine;
+use super::error::TemplateCause;
+use super::value::{Bytes, Part, Value};
+use super::{EntryKind, builtin, compare, number};
 
-/// Renders all pieces.
-pub(super) fn render(
-    nodes: &[Node],
-    source: &[u8],
-    scope: &dyn Scope,
-) -> Result<Zeroizing<Vec<u8>>, TemplateError> {
-    let mut out = Buffer::default();
-    for node in nodes {
-        match node {
-            Node::Text(text) => out
-                .push(text)
-                .map_err(|cause| TemplateError::at(source, source.len(), cause))?,
-            Node::Action(pipeline) => evaluate(pipeline, scope)
-                .and_then(|value| print(&value, &mut out))
-                .map_err(|cause| TemplateError::at(source, pipeline.at, cause))?,
+impl<'a> Machine<'a> {
+    /// The value of a pipeline; its variables are bound to it.
+    pub(super) fn value(
+        &mut self,
+        pipeline: &'a Pipeline,
+        dot: &Value<'a>,
+    ) -> Result<Value<'a>, TemplateCause> {
+        let value = self.value_unbound(pipeline, dot)?;
+        for name in &pipeline.variables {
+            self.bind(name, pipeline.binds, &value);
+        }
+        Ok(value)
+    }
+
+    /// The value of a pipeline.
+    pub(super) fn value_unbound(
+        &mut self,
+        pipeline: &'a Pipeline,
+        dot: &Value<'a>,
+    ) -> Result<Value<'a>, TemplateCause> {
+        let mut value = self.command(&pipeline.first, None, dot)?;
+        for next in &pipeline.then {
+            value = self.command(next, Some(value), dot)?;
+        }
+        Ok(value)
+    }
+
+    fn command(
+        &mut self,
+        command: &'a Command,
+        piped: Option<Value<'a>>,
+        dot: &Value<'a>,
+    ) -> Result<Value<'a>, TemplateCause> {
+        if let Operand::Function(function) = &command.operand {
+            if matches!(function, Function::And | Function::Or) {
+                return self.short_circuit(*function, &command.arguments, piped, dot);
+            }
+            let mut arguments = Vec::with_capacity(command.arguments.len() + 1);
+            for argument in &command.arguments {
+                arguments.push(self.operand(argument, dot)?);
+            }
+            arguments.extend(piped);
+            return self.call_function(*function, arguments);
+        }
+        let value = self.operand(&command.operand, dot)?;
+        if !command.arguments.is_empty() || piped.is_some() {
+            return Err(TemplateCause::NotAFunction(value.described()));
+        }
+        match (&command.operand, value) {
+            (Operand::Nil, _) => Err(TemplateCause::Syntax("nil is not a command".into())),
+            (_, value) => Ok(value),
         }
     }
-    Ok(out.into_inner())
-}
 
-fn evaluate<'a>(pipeline: &'a Pipeline, scope: &'a dyn Scope) -> Result<Value<'a>, TemplateCause> {
-    let mut value = command(&pipeline.first, None, scope)?;
-    for next in &pipeline.then {
-        value = command(next, Some(value), scope)?;
-    }
-    Ok(value)
-}
-
-fn command<'a>(
-    command: &'a Command,
-    piped: Option<Value<'a>>,
-    scope: &'a dyn Scope,
-) -> Result<Value<'a>, TemplateCause> {
-    if let Operand::Function(function) = &command.operand {
-        let mut arguments = Vec::with_capacity(command.arguments.len() + 1);
-        for argument in &command.arguments {
-            arguments.push(operand(argument, scope)?);
+    /// `and` gives the first argument that is false, `or` the first that is true, else both the last; what follows is not
+    /// evaluated.
+    fn short_circuit(
+        &mut self,
+        function: Function,
+        arguments: &'a [Operand],
+        piped: Option<Value<'a>>,
+        dot: &Value<'a>,
+    ) -> Result<Value<'a>, TemplateCause> {
+        let stops_at = function == Function::Or;
+        let mut last = None;
+        for argument in arguments {
+            let value = self.operand(argument, dot)?;
+            if value.truth(self.scope) == stops_at {
+                return Ok(value);
+            }
+            last = Some(value);
         }
-        arguments.extend(piped);
-        return call(*function, arguments, scope);
+        piped
+            .or(last)
+            .ok_or_else(|| wants(function, "one argument or more", &[]))
     }
-    let value = operand(&command.operand, scope)?;
-    if !command.arguments.is_empty() || piped.is_some() {
-        return Err(TemplateCause::NotAFunction(value.described()));
-    }
-    match value {
-        Value::Nil => Err(TemplateCause::Syntax("nil is not a command".into())),
-        value => Ok(value),
-    }
-}
 
-fn operand<'a>(operand: &'a Operand, scope: &'a dyn Scope) -> Result<Value<'a>, TemplateCause> {
-    let fields = |value: Value<'a>, fields: &'a [String]| {
-        fields
+    fn operand(
+        &mut self,
+        operand: &'a Operand,
+        dot: &Value<'a>,
+    ) -> Result<Value<'a>, TemplateCause> {
+        let (value, names) = match operand {
+            Operand::Dot(names) => (dot.clone(), names),
+            Operand::Variable(name, names) => {
+                let bound = self.variables.iter().rev();
+                let value = bound
+                    .filter(|(known, _)| known == name)
+                    .map(|(_, value)| value.clone())
+                    .take(1)
+                    .next();
+                // The parser has seen its declaration, but a branch that was not taken may hold it.
+                let missing =
+                    || TemplateCause::Syntax(format!("there is no variable `${name}` here"));
+                (value.ok_or_else(missing)?, names)
+            }
+            Operand::Paren(pipeline, names) => (self.value(pipeline, dot)?, names),
+            Operand::Function(function) => return self.call_function(*function, Vec::new()),
+            Operand::Bool(value) => return Ok(Value::Bool(*value)),
+            Operand::Nil => return Ok(Value::Nil),
+            Operand::Integer(value) => return Ok(Value::Integer(*value)),
+            Operand::Float(value) => return Ok(Value::Float(value.0)),
+            Operand::Text(text) => return Ok(Value::Text(Bytes::Borrowed(text))),
+        };
+        let scope = self.scope;
+        names
             .iter()
             .try_fold(value, |value, field| value.field(field, scope))
-    };
-    match operand {
-        // Without `range` and `with`, the dot is the root.
-        Operand::Dot(names) | Operand::Root(names) => fields(Value::Data, names),
-        Operand::Paren(pipeline, names) => fields(evaluate(pipeline, scope)?, names),
-        Operand::Function(function) => call(*function, Vec::new(), scope),
-        Operand::Bool(value) => Ok(Value::Bool(*value)),
-        Operand::Nil => Ok(Value::Nil),
-        Operand::Integer(value) => Ok(Value::Integer(*value)),
-        Operand::Text(text) => Ok(Value::Text(Bytes::Borrowed(text))),
     }
-}
 
-fn call<'a>(
-    function: Function,
-    mut arguments: Vec<Value<'a>>,
-    scope: &'a dyn Scope,
-) -> Result<Value<'a>, TemplateCause> {
-    match function {
-        Function::Index => index(&arguments, scope),
-        Function::Print | Function::Println => print_all(function, &arguments),
-        Function::Printf => printf::format(&arguments).map(|text| Value::Text(text.into())),
-        Function::Base64
-        | Function::Hex
-        | Function::Len
-        | Function::Pem
-        | Function::Raw
-        | Function::String => {
-            let (Some(value), true) = (arguments.pop(), arguments.is_empty()) else {
-                return Err(wants(function, "one argument", &arguments));
-            };
-            one(function, value)
+    fn call_function(
+        &mut self,
+        function: Function,
+        mut arguments: Vec<Value<'a>>,
+    ) -> Result<Value<'a>, TemplateCause> {
+        match function {
+            Function::And | Function::Or => Err(wants(function, "one argument or more", &[])),
+            Function::Eq
+            | Function::Ne
+            | Function::Lt
+            | Function::Le
+            | Function::Gt
+            | Function::Ge => compare::call(function, &arguments).map(Value::Bool),
+            Function::Index => builtin::index(&arguments, self.scope),
+            Function::Slice => builtin::slice(arguments),
+            Function::Html | Function::Js | Function::Urlquery => {
+                builtin::escaped(function, &arguments)
+            }
+            Function::Print | Function::Println => print_all(function, &arguments),
+            Function::Printf => {
+                super::printf::format(&arguments).map(|text| Value::Text(text.into()))
+            }
+            Function::Base64
+            | Function::Hex
+            | Function::Len
+            | Function::Not
+            | Function::Pem
+            | Function::Raw
+            | Function::String => {
+                let (Some(value), true) = (arguments.pop(), arguments.is_empty()) else {
+                    return Err(wants(function, "one argument", &arguments));
+                };
+                match function {
+                    Function::Not => Ok(Value::Bool(!value.truth(self.scope))),
+                    Function::Len => builtin::length(&value, self.scope),
+                    _ => one(function, &value),
+                }
+            }
         }
     }
 }
 
-fn one<'a>(function: Function, value: Value<'a>) -> Result<Value<'a>, TemplateCause> {
+fn one<'a>(function: Function, value: &Value<'a>) -> Result<Value<'a>, TemplateCause> {
     let mut made = Buffer::default();
     match function {
-        Function::Base64 => base64(raw(function, &value)?, &mut made)?,
-        Function::Hex => made.hex(raw(function, &value)?, Case::Lower)?,
-        Function::Pem => pem(&value, &mut made)?,
-        Function::Raw => {
-            return raw(function, &value).map(|bytes| Value::Text(Bytes::Borrowed(bytes)));
-        }
-        Function::String => return plain(&value).map(|bytes| Value::Text(Bytes::Borrowed(bytes))),
-        _ => return length(&value),
+        Function::Base64 => base64(&raw(function, value)?, &mut made)?,
+        Function::Hex => made.hex(&raw(function, value)?, Case::Lower)?,
+        Function::Pem => pem(value, &mut made)?,
+        Function::Raw => return raw(function, value).map(Value::Text),
+        _ => return plain(value).map(|bytes| Value::Text(Bytes::Borrowed(bytes))),
     }
     Ok(Value::Text(made.into()))
 }
 
-/// The bytes of a secret or of one of its fields. The secret itself stands for its `Public`.
-fn raw<'a>(function: Function, value: &Value<'a>) -> Result<&'a [u8], TemplateCause> {
+/// The bytes of a secret, of one of its fields, or of a part of those. The secret itself stands for its `Public`.
+fn raw<'a>(function: Function, value: &Value<'a>) -> Result<Bytes<'a>, TemplateCause> {
     match value {
-        Value::Entry(entry) => entry.part(Part::Public),
-        Value::Part(entry, part) => entry.part(*part),
+        Value::Entry(entry) => entry.part(Part::Public).map(Bytes::Borrowed),
+        Value::Part(entry, part) => entry.part(*part).map(Bytes::Borrowed),
+        Value::Octets(bytes) if !bytes.is_empty() => Ok(bytes.clone()),
+        Value::Octets(_) => Err(TemplateCause::Empty(value.described())),
         other => Err(TemplateCause::Arguments {
             function: function.name(),
             wanted: "a secret or its .Cert, .Private or .Public",
@@ -144,22 +205,6 @@ fn plain<'a>(value: &Value<'a>) -> Result<&'a [u8], TemplateCause> {
             got: other.described(),
         }),
     }
-}
-
-fn length<'a>(value: &Value<'a>) -> Result<Value<'a>, TemplateCause> {
-    let bytes: &[u8] = match value {
-        Value::Text(text) => text,
-        Value::Part(entry, part @ (Part::Private | Part::Public)) => entry.part(*part)?,
-        other => {
-            return Err(TemplateCause::Arguments {
-                function: Function::Len.name(),
-                wanted: "a text or the key of a secret",
-                got: other.described(),
-            });
-        }
-    };
-    let length = i64::try_from(bytes.len()).map_err(|_| TemplateCause::TooLarge)?;
-    Ok(Value::Integer(length))
 }
 
 fn base64(bytes: &[u8], out: &mut Buffer) -> Result<(), TemplateCause> {
@@ -209,22 +254,11 @@ fn pem(value: &Value<'_>, out: &mut Buffer) -> Result<(), TemplateCause> {
     out.text(&format!("-----END {label}-----\n"))
 }
 
-/// `index .Secrets "name"`.
-fn index<'a>(arguments: &[Value<'a>], scope: &'a dyn Scope) -> Result<Value<'a>, TemplateCause> {
-    match arguments {
-        [Value::Secrets(generation), Value::Text(name)] => {
-            let name = std::str::from_utf8(name).map_err(|_| TemplateCause::NotText)?;
-            Named::find(scope, generation.root(), name).map(Value::Entry)
-        }
-        [] => Err(wants(Function::Index, "`.Secrets` and a name", arguments)),
-        [Value::Secrets(_), ..] => Err(wants(Function::Index, "one name", &arguments[1..])),
-        _ => Err(TemplateCause::NotServed(
-            "`index` of anything but `.Secrets`".into(),
-        )),
-    }
-}
-
-fn wants(function: Function, wanted: &'static str, arguments: &[Value<'_>]) -> TemplateCause {
+pub(super) fn wants(
+    function: Function,
+    wanted: &'static str,
+    arguments: &[Value<'_>],
+) -> TemplateCause {
     let got = match arguments {
         [] => "none".into(),
         some => some
@@ -241,7 +275,10 @@ fn wants(function: Function, wanted: &'static str, arguments: &[Value<'_>]) -> T
 }
 
 /// Go's `Sprint` (a space between two values of which neither is a text) and `Sprintln` (always a space, a newline).
-fn print_all<'a>(function: Function, arguments: &[Value<'a>]) -> Result<Value<'a>, TemplateCause> {
+pub(super) fn print_all<'a>(
+    function: Function,
+    arguments: &[Value<'a>],
+) -> Result<Value<'a>, TemplateCause> {
     let mut made = Buffer::default();
     let line = function == Function::Println;
     for (at, value) in arguments.iter().enumerate() {
@@ -263,19 +300,24 @@ pub(super) fn print(value: &Value<'_>, out: &mut Buffer) -> Result<(), TemplateC
         Value::Nil => out.text("<nil>"),
         Value::Bool(value) => out.text(if *value { "true" } else { "false" }),
         Value::Integer(value) => out.text(&value.to_string()),
+        Value::Float(value) => out.text(&number::shortest(*value)),
         Value::Text(text) => out.push(text),
-        // A Go []byte: its numbers in brackets.
         Value::Part(entry, part @ (Part::Private | Part::Public)) => {
-            let mut before = "[";
-            for byte in entry.part(*part)? {
-                out.text(before)?;
-                decimal(*byte, out)?;
-                before = " ";
-            }
-            out.text("]")
+            octets(entry.part(*part)?, out)
         }
+        Value::Octets(bytes) => octets(bytes, out),
         other => Err(TemplateCause::NotPrintable(other.described())),
     }
+}
+
+/// A Go `[]byte`: its numbers in brackets.
+fn octets(bytes: &[u8], out: &mut Buffer) -> Result<(), TemplateCause> {
+    out.text("[")?;
+    for (at, byte) in bytes.iter().enumerate() {
+        out.text(if at > 0 { " " } else { "" })?;
+        decimal(*byte, out)?;
+    }
+    out.text("]")
 }
 
 /// The digits of one secret byte, without a copy on the heap.

@@ -1,40 +1,37 @@
 //! Tokens to a tree. Source: the parser of Go's text/template/parse (Go 1.26).
 //!
-//! What Go's grammar has and this evaluator does not do yet is refused here, by its name: control actions, variables,
-//! floating-point, complex and character constants, and the built-in functions of [`LATER`].
-//! Does not live here: which fields and secrets exist (`uses`, `eval`).
+//! Does not live here: pipelines and operands (`parse::pipeline`), which fields and secrets exist (`uses`, `eval`).
+
+mod pipeline;
 
 use super::Place;
-use super::ast::{Command, Function, Node, Operand, Pipeline};
+use super::ast::{Branch, Node, Pipeline, Tree};
 use super::error::{TemplateCause, TemplateError};
 use super::lex::{Token, tokens};
 use super::literal;
 use crate::limits::TEMPLATE_DEPTH_MAX;
-use crate::suggest;
-
-/// Go's built-in functions that are not served yet.
-const LATER: [&str; 14] = [
-    "and", "call", "eq", "ge", "gt", "html", "js", "le", "lt", "ne", "not", "or", "slice",
-    "urlquery",
-];
 
 /// Parses a template for its place.
-pub(super) fn nodes(source: &[u8], place: Place) -> Result<Vec<Node>, TemplateError> {
+pub(super) fn tree(source: &[u8], place: Place) -> Result<Tree, TemplateError> {
     let mut parser = Parser {
         source,
         place,
         tokens: tokens(source)?,
         next: 0,
         depth: 0,
+        loops: 0,
+        variables: vec![String::new()],
+        tree: Tree::default(),
     };
-    let mut nodes = Vec::new();
-    while let Some((token, at)) = parser.take() {
-        match token {
-            Token::Text(text) => nodes.push(Node::Text(text.to_vec())),
-            _ => nodes.push(Node::Action(parser.action(at)?)),
+    let (nodes, end) = parser.list(Level::Top)?;
+    match end {
+        None => parser.tree.nodes = nodes,
+        Some((End::Else(_), at)) => {
+            return Err(parser.syntax(at, "`else` without `if`, `range` or `with`"));
         }
+        Some((End::End, at)) => return Err(parser.syntax(at, "`end` closes nothing")),
     }
-    Ok(nodes)
+    Ok(parser.tree)
 }
 
 struct Parser<'s> {
@@ -42,8 +39,31 @@ struct Parser<'s> {
     place: Place,
     tokens: Vec<(Token<'s>, usize)>,
     next: usize,
+    /// Parentheses and blocks around this place.
     depth: usize,
+    /// `range`s around this place.
+    loops: usize,
+    /// The variables that can be named here, the empty name first.
+    variables: Vec<String>,
+    tree: Tree,
 }
+
+/// Where a list of nodes stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Top,
+    Inside,
+}
+
+/// What closes a list of nodes.
+#[derive(Clone, Copy)]
+enum End<'s> {
+    End,
+    /// With the keyword that follows on it: `else if`.
+    Else(Option<&'s str>),
+}
+
+type List<'s> = (Vec<Node>, Option<(End<'s>, usize)>);
 
 impl<'s> Parser<'s> {
     fn take(&mut self) -> Option<(Token<'s>, usize)> {
@@ -74,191 +94,221 @@ impl<'s> Parser<'s> {
         self.fault(at, TemplateCause::NotServed(what.into()))
     }
 
-    /// An action, whose `{{` is taken, with its `}}`.
-    fn action(&mut self, at: usize) -> Result<Pipeline, TemplateError> {
-        self.skip_space();
-        match self.peek() {
-            Some(Token::Keyword(word)) => Err(self.not_served(at, format!("the action `{word}`"))),
-            _ => self.pipeline(at, Token::Close),
-        }
-    }
-
-    /// A pipeline and the token that ends it.
-    fn pipeline(&mut self, at: usize, end: Token<'_>) -> Result<Pipeline, TemplateError> {
-        let mut commands = Vec::new();
-        loop {
-            self.skip_space();
-            if self.peek() == Some(end) {
-                self.next += 1;
-                break;
-            }
-            commands.push(self.command(at)?);
-        }
-        let mut commands = commands.into_iter();
-        let Some(first) = commands.next() else {
-            return Err(self.syntax(at, "the action is empty"));
-        };
-        let then: Vec<_> = commands.collect();
-        for (stage, command) in then.iter().enumerate() {
-            // As in Go: only the first command of a pipeline may be a constant or a bare dot.
-            if is_constant(&command.operand) {
-                let stage = stage + 2;
-                return Err(
-                    self.syntax(at, format!("stage {stage} of the pipeline is no function"))
-                );
-            }
-        }
-        Ok(Pipeline { at, first, then })
-    }
-
-    /// A command up to the next `|`, which is taken, or the end of its pipeline, which is not.
-    fn command(&mut self, at: usize) -> Result<Command, TemplateError> {
-        let mut operands = Vec::new();
-        loop {
-            self.skip_space();
-            if let Some(operand) = self.operand(at)? {
-                operands.push(operand);
-            }
-            match self.peek() {
-                Some(Token::Space) => self.next += 1,
-                Some(Token::Pipe) => {
-                    self.next += 1;
-                    break;
-                }
-                Some(Token::Close | Token::RightParen) => break,
-                other => return Err(self.unexpected(other, at)),
-            }
-        }
-        let mut operands = operands.into_iter();
-        let Some(operand) = operands.next() else {
-            return Err(self.syntax(at, "a command of the pipeline is empty"));
-        };
-        let arguments = operands.collect();
-        Ok(Command { operand, arguments })
-    }
-
-    /// A term with the fields that follow it; nothing if no term begins here.
-    fn operand(&mut self, at: usize) -> Result<Option<Operand>, TemplateError> {
-        let Some(mut term) = self.term(at)? else {
-            return Ok(None);
-        };
-        while let Some(Token::Field(name)) = self.peek() {
-            match &mut term {
-                Operand::Dot(fields) if !fields.is_empty() => fields.push(name.to_owned()),
-                Operand::Root(fields) | Operand::Paren(_, fields) => fields.push(name.to_owned()),
-                Operand::Function(function) => {
-                    // Go calls the function without arguments and takes the field of what it gives.
-                    let function = function.name();
-                    return Err(
-                        self.not_served(at, format!("a field of `{function}` without parentheses"))
-                    );
-                }
-                _ => {
-                    return Err(
-                        self.syntax(at, format!("`.{name}` after something that has no fields"))
-                    );
-                }
-            }
-            self.next += 1;
-        }
-        Ok(Some(term))
-    }
-
-    fn term(&mut self, at: usize) -> Result<Option<Operand>, TemplateError> {
-        let term = match self.peek() {
-            Some(Token::Identifier(name)) => Operand::Function(self.function(name, at)?),
-            Some(Token::Dot) => Operand::Dot(Vec::new()),
-            Some(Token::Field(name)) => Operand::Dot(vec![name.to_owned()]),
-            Some(Token::Variable("")) => Operand::Root(Vec::new()),
-            Some(Token::Variable(name)) => {
-                return Err(self.not_served(at, format!("the variable `${name}`")));
-            }
-            Some(Token::Bool(value)) => Operand::Bool(value),
-            Some(Token::Nil) => Operand::Nil,
-            Some(Token::Number(text)) => {
-                Operand::Integer(literal::integer(text).map_err(|cause| self.fault(at, cause))?)
-            }
-            Some(Token::Character(_)) => return Err(self.not_served(at, "a character constant")),
-            Some(Token::Quoted(text)) => {
-                Operand::Text(literal::unquote(text).map_err(|cause| self.fault(at, cause))?)
-            }
-            // Go drops carriage returns from raw texts.
-            Some(Token::Raw(text)) => {
-                Operand::Text(text.bytes().filter(|byte| *byte != b'\r').collect())
-            }
-            Some(Token::LeftParen) => {
-                self.next += 1;
-                return self.paren(at).map(Some);
-            }
-            _ => return Ok(None),
-        };
-        self.next += 1;
-        Ok(Some(term))
-    }
-
-    /// The rest of a parenthesis, whose `(` is taken.
-    fn paren(&mut self, at: usize) -> Result<Operand, TemplateError> {
+    /// One level deeper, for as long as `inner` takes.
+    fn deeper<T>(
+        &mut self,
+        at: usize,
+        inner: impl FnOnce(&mut Self) -> Result<T, TemplateError>,
+    ) -> Result<T, TemplateError> {
         if self.depth == TEMPLATE_DEPTH_MAX {
             return Err(self.fault(at, TemplateCause::TooDeep));
         }
         self.depth += 1;
-        let inner = self.pipeline(at, Token::RightParen)?;
+        let result = inner(self);
         self.depth -= 1;
-        Ok(Operand::Paren(Box::new(inner), Vec::new()))
+        result
     }
 
-    fn function(&self, name: &str, at: usize) -> Result<Function, TemplateError> {
-        if LATER.contains(&name) {
-            return Err(self.not_served(at, format!("the function `{name}`")));
-        }
-        let here = |function: &Function| match function {
-            Function::Raw => self.place == Place::File,
-            Function::String => self.place == Place::Env,
-            _ => true,
-        };
-        let Some(function) = Function::ALL
-            .into_iter()
-            .find(|function| function.name() == name)
-        else {
-            let known = Function::ALL.into_iter().filter(here).map(Function::name);
-            let remedy = suggest::remedy(name, known);
-            let name = name.to_owned();
-            return Err(self.fault(at, TemplateCause::UnknownFunction { name, remedy }));
-        };
-        if !here(&function) {
-            let place = match self.place {
-                Place::File => "Env",
-                Place::Env => "Files",
+    /// Nodes up to the end of the source, or the `{{end}}` or `{{else}}` that closes them, which is taken.
+    fn list(&mut self, level: Level) -> Result<List<'s>, TemplateError> {
+        let mut nodes = Vec::new();
+        while let Some((token, at)) = self.take() {
+            if let Token::Text(text) = token {
+                nodes.push(Node::Text(text.to_vec()));
+                continue;
+            }
+            self.skip_space();
+            let Some(Token::Keyword(word)) = self.peek() else {
+                nodes.push(Node::Action(self.pipeline(at, Token::Close, 1)?));
+                continue;
             };
-            let name = function.name();
-            return Err(self.fault(at, TemplateCause::FunctionElsewhere { name, place }));
+            self.next += 1;
+            match word {
+                "if" => nodes.push(self.branch(word, at)?),
+                "with" => nodes.push(self.branch(word, at)?),
+                "range" => nodes.push(self.branch(word, at)?),
+                "template" => nodes.push(self.call(at)?),
+                "block" => nodes.push(self.block(at)?),
+                "define" if level == Level::Top => self.define(at)?,
+                "define" => return Err(self.syntax(at, "`define` stands inside of something")),
+                "break" | "continue" => {
+                    self.close(at, word)?;
+                    if self.loops == 0 {
+                        return Err(self.syntax(at, format!("`{word}` stands outside of `range`")));
+                    }
+                    nodes.push(match word {
+                        "break" => Node::Break,
+                        _ => Node::Continue,
+                    });
+                }
+                "end" => {
+                    self.close(at, "end")?;
+                    return Ok((nodes, Some((End::End, at))));
+                }
+                _ => {
+                    let end = self.otherwise(at)?;
+                    return Ok((nodes, Some((end, at))));
+                }
+            }
         }
-        Ok(function)
+        Ok((nodes, None))
     }
 
-    fn unexpected(&self, token: Option<Token<'_>>, at: usize) -> TemplateError {
-        let what = match token {
-            None => return self.syntax(at, "the action is not closed; write `}}`"),
-            Some(Token::Assign | Token::Declare) => return self.not_served(at, "a variable"),
-            Some(Token::Keyword(word)) => format!("`{word}`"),
-            Some(Token::Other(c)) => format!("{c:?}"),
-            Some(Token::Quoted(_) | Token::Raw(_)) => "a text".to_owned(),
-            Some(Token::Number(text)) => format!("`{text}`"),
-            Some(Token::Dot) => "`.`".to_owned(),
-            Some(Token::LeftParen) => "`(`".to_owned(),
-            Some(_) => "a name".to_owned(),
+    /// What follows `{{else`: `}}`, or the keyword of the next branch.
+    fn otherwise(&mut self, at: usize) -> Result<End<'s>, TemplateError> {
+        self.skip_space();
+        match self.peek() {
+            Some(Token::Keyword(word @ ("if" | "with"))) => {
+                self.next += 1;
+                Ok(End::Else(Some(word)))
+            }
+            _ => {
+                self.close(at, "else")?;
+                Ok(End::Else(None))
+            }
+        }
+    }
+
+    /// Takes `}}`.
+    fn close(&mut self, at: usize, after: &str) -> Result<(), TemplateError> {
+        self.skip_space();
+        match self.take() {
+            Some((Token::Close, _)) => Ok(()),
+            _ => Err(self.syntax(at, format!("something stands after `{after}`"))),
+        }
+    }
+
+    /// The rest of `{{if`, `{{with` or `{{range` up to its `{{end}}`.
+    fn branch(&mut self, word: &str, at: usize) -> Result<Node, TemplateError> {
+        let mark = self.variables.len();
+        let node = self.deeper(at, |parser| parser.branch_inside(word, at));
+        self.variables.truncate(mark);
+        node
+    }
+
+    fn branch_inside(&mut self, word: &str, at: usize) -> Result<Node, TemplateError> {
+        let variables_max = if word == "range" { 2 } else { 1 };
+        let pipeline = self.pipeline(at, Token::Close, variables_max)?;
+        if word == "range" {
+            self.loops += 1;
+        }
+        let then = self.inner(word, at);
+        if word == "range" {
+            self.loops -= 1;
+        }
+        let (then, end) = then?;
+        let otherwise = match end {
+            End::End => Vec::new(),
+            // `{{else if}}` needs no `{{end}}` of its own: its closes this too.
+            End::Else(Some(next)) if next == word => vec![self.branch(next, at)?],
+            End::Else(Some(next)) => {
+                return Err(self.syntax(
+                    at,
+                    format!("`else {next}` belongs to a `{next}`, this is a `{word}`"),
+                ));
+            }
+            End::Else(None) => match self.inner(word, at)? {
+                (nodes, End::End) => nodes,
+                (_, End::Else(_)) => {
+                    return Err(self.syntax(at, format!("`{word}` has two `else`")));
+                }
+            },
         };
-        self.syntax(
-            at,
-            format!("{what} is not expected here; is a space or `|` missing?"),
-        )
+        let branch = Branch {
+            pipeline,
+            then,
+            otherwise,
+        };
+        Ok(match word {
+            "if" => Node::If(branch),
+            "with" => Node::With(branch),
+            _ => Node::Range(branch),
+        })
+    }
+
+    /// A list that something must close. Variables declared in it end with it.
+    fn inner(&mut self, word: &str, at: usize) -> Result<(Vec<Node>, End<'s>), TemplateError> {
+        let mark = self.variables.len();
+        let (nodes, end) = self.list(Level::Inside)?;
+        self.variables.truncate(mark);
+        match end {
+            Some((end, _)) => Ok((nodes, end)),
+            None => Err(self.syntax(at, format!("`{word}` is not closed; write `{{{{end}}}}`"))),
+        }
+    }
+
+    /// The rest of `{{template "name" pipeline}}`.
+    fn call(&mut self, at: usize) -> Result<Node, TemplateError> {
+        let name = self.name(at, "template")?;
+        self.skip_space();
+        if self.peek() == Some(Token::Close) {
+            self.next += 1;
+            return Ok(Node::Template(name, None, at));
+        }
+        let given = self.pipeline(at, Token::Close, 0)?;
+        Ok(Node::Template(name, Some(given), at))
+    }
+
+    /// The rest of `{{block "name" pipeline}} .. {{end}}`: a definition and its use.
+    fn block(&mut self, at: usize) -> Result<Node, TemplateError> {
+        let name = self.name(at, "block")?;
+        let given = self.pipeline(at, Token::Close, 0)?;
+        self.definition(name.clone(), "block", at)?;
+        Ok(Node::Template(name, Some(given), at))
+    }
+
+    /// The rest of `{{define "name"}} .. {{end}}`.
+    fn define(&mut self, at: usize) -> Result<(), TemplateError> {
+        let name = self.name(at, "define")?;
+        self.close(at, "define")?;
+        self.definition(name, "define", at)
+    }
+
+    fn definition(&mut self, name: String, word: &str, at: usize) -> Result<(), TemplateError> {
+        let variables = std::mem::replace(&mut self.variables, vec![String::new()]);
+        let loops = std::mem::take(&mut self.loops);
+        let inner = self.deeper(at, |parser| parser.inner(word, at));
+        self.variables = variables;
+        self.loops = loops;
+        let (nodes, End::End) = inner? else {
+            return Err(self.syntax(at, format!("`{word}` has an `else`")));
+        };
+        // As in Go: an empty definition counts as none.
+        let says_something = |nodes: &[Node]| nodes.iter().any(|node| !is_blank(node));
+        match self.tree.defined.get(&name) {
+            Some(known) if says_something(known) => match says_something(&nodes) {
+                true => Err(self.syntax(at, format!("`{name}` is defined twice"))),
+                false => Ok(()),
+            },
+            _ => {
+                self.tree.defined.insert(name, nodes);
+                Ok(())
+            }
+        }
+    }
+
+    fn name(&mut self, at: usize, word: &str) -> Result<String, TemplateError> {
+        self.skip_space();
+        let bytes = match self.take() {
+            Some((Token::Quoted(text), _)) => {
+                literal::unquote(text).map_err(|cause| self.fault(at, cause))?
+            }
+            Some((Token::Raw(text), _)) => text.replace('\r', "").into_bytes(),
+            _ => return Err(self.syntax(at, format!("`{word}` wants a name in quotes"))),
+        };
+        String::from_utf8(bytes).map_err(|_| self.fault(at, TemplateCause::NotText))
     }
 }
 
-fn is_constant(operand: &Operand) -> bool {
-    match operand {
-        Operand::Bool(_) | Operand::Nil | Operand::Integer(_) | Operand::Text(_) => true,
-        Operand::Dot(fields) => fields.is_empty(),
-        Operand::Root(_) | Operand::Paren(..) | Operand::Function(_) => false,
+fn is_blank(node: &Node) -> bool {
+    matches!(node, Node::Text(text) if text.iter().all(u8::is_ascii_whitespace))
+}
+
+/// What a pipeline declares stays named until its block ends.
+impl Parser<'_> {
+    fn declared(&mut self, pipeline: &Pipeline) {
+        if pipeline.binds == super::ast::Binds::Declares {
+            self.variables.extend(pipeline.variables.iter().cloned());
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Values while a template is rendered. Secrets are borrowed from the scope, or made here and wiped.
 
 use std::ops::Deref;
+use std::rc::Rc;
 
 use zeroize::Zeroizing;
 
@@ -9,10 +10,11 @@ use super::error::TemplateCause;
 use super::{Entry, EntryKind, Generation, Root, Scope};
 use crate::suggest;
 
-/// Bytes of the scope, or bytes made here.
+/// Bytes of the scope, or bytes made here, which all values share that hold them.
+#[derive(Clone)]
 pub(super) enum Bytes<'a> {
     Borrowed(&'a [u8]),
-    Made(Zeroizing<Vec<u8>>),
+    Made(Rc<Zeroizing<Vec<u8>>>),
 }
 
 impl Deref for Bytes<'_> {
@@ -28,17 +30,21 @@ impl Deref for Bytes<'_> {
 
 impl From<Buffer> for Bytes<'_> {
     fn from(buffer: Buffer) -> Self {
-        Self::Made(buffer.into_inner())
+        Self::Made(Rc::new(buffer.into_inner()))
     }
 }
 
 /// A value. What is a struct or a map in Go is a step on the way here.
+#[derive(Clone)]
 pub(super) enum Value<'a> {
     Nil,
     Bool(bool),
     Integer(i64),
+    Float(f64),
     /// A Go string.
     Text(Bytes<'a>),
+    /// A Go `[]byte` that is no whole field of a secret.
+    Octets(Bytes<'a>),
     /// `.`
     Data,
     /// `.MarbleRun`
@@ -54,6 +60,7 @@ pub(super) enum Value<'a> {
 }
 
 /// An entry and how it was named.
+#[derive(Clone)]
 pub(super) struct Named<'a> {
     pub(super) root: Root,
     pub(super) name: String,
@@ -99,21 +106,25 @@ impl<'a> Named<'a> {
 
     /// The bytes of a field, not empty.
     pub(super) fn part(&self, part: Part) -> Result<&'a [u8], TemplateCause> {
-        let keyless = self.entry.kind != EntryKind::Certificate;
-        let bytes = match part {
-            Part::Cert => self.entry.certificate,
-            // MarbleRun's symmetric keys stand in both fields.
-            Part::Private if keyless => self.entry.public,
-            Part::Private => self.entry.private,
-            Part::Public => self.entry.public,
-        };
-        match bytes {
+        match self.part_or_empty(part) {
             [] => Err(TemplateCause::Empty(format!(
                 "{}.{}",
                 self.path(),
                 part.name()
             ))),
             bytes => Ok(bytes),
+        }
+    }
+
+    /// The bytes of a field.
+    pub(super) fn part_or_empty(&self, part: Part) -> &'a [u8] {
+        let keyless = self.entry.kind != EntryKind::Certificate;
+        match part {
+            Part::Cert => self.entry.certificate,
+            // MarbleRun's symmetric keys stand in both fields.
+            Part::Private if keyless => self.entry.public,
+            Part::Private => self.entry.private,
+            Part::Public => self.entry.public,
         }
     }
 }
@@ -153,17 +164,28 @@ impl<'a> Value<'a> {
                     "Cert" => Part::Cert,
                     "Private" => Part::Private,
                     "Public" => Part::Public,
-                    "Type" | "Size" | "Shared" | "UserDefined" | "ValidFor" => {
-                        return Err(TemplateCause::NotServed(format!(
-                            "the field `{}.{name}`",
-                            entry.path()
-                        )));
+                    "Type" => {
+                        let text = entry.entry.facts.kind.as_bytes();
+                        return Ok(Self::Text(Bytes::Borrowed(text)));
                     }
+                    "Size" => return Ok(Self::Integer(entry.entry.facts.size.into())),
+                    "ValidFor" => return Ok(Self::Integer(entry.entry.facts.valid_for.into())),
+                    "Shared" => return Ok(Self::Bool(entry.entry.facts.shared)),
+                    "UserDefined" => return Ok(Self::Bool(entry.entry.facts.user_defined)),
                     _ => {
                         return Err(unknown_field(
                             &entry.path(),
                             name,
-                            &["Cert", "Private", "Public"],
+                            &[
+                                "Cert",
+                                "Private",
+                                "Public",
+                                "Type",
+                                "Size",
+                                "Shared",
+                                "UserDefined",
+                                "ValidFor",
+                            ],
                         ));
                     }
                 };
@@ -177,13 +199,42 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Whether it counts as true in a condition: as in Go, whatever is not empty, and every struct.
+    pub(super) fn truth(&self, scope: &dyn Scope) -> bool {
+        match self {
+            Self::Nil => false,
+            Self::Bool(value) => *value,
+            Self::Integer(value) => *value != 0,
+            Self::Float(value) => *value != 0.0,
+            Self::Text(bytes) | Self::Octets(bytes) => !bytes.is_empty(),
+            Self::Secrets(generation) => !scope.names(generation.root()).is_empty(),
+            Self::Part(entry, part @ (Part::Private | Part::Public)) => {
+                !entry.part_or_empty(*part).is_empty()
+            }
+            Self::Data | Self::MarbleRun | Self::Previous | Self::Entry(_) | Self::Part(..) => true,
+        }
+    }
+
+    /// Its bytes if it is a Go `[]byte`.
+    pub(super) fn octets(&self) -> Option<Bytes<'a>> {
+        match self {
+            Self::Octets(bytes) => Some(bytes.clone()),
+            Self::Part(entry, part @ (Part::Private | Part::Public)) => {
+                Some(Bytes::Borrowed(entry.part_or_empty(*part)))
+            }
+            _ => None,
+        }
+    }
+
     /// What an error calls it; never the value of a secret.
     pub(super) fn described(&self) -> String {
         match self {
             Self::Nil => "nil".into(),
             Self::Bool(_) => "a truth value".into(),
             Self::Integer(_) => "a number".into(),
+            Self::Float(_) => "a number with a point".into(),
             Self::Text(_) => "a text".into(),
+            Self::Octets(_) => "a list of bytes".into(),
             Self::Data => ".".into(),
             Self::MarbleRun => ".MarbleRun".into(),
             Self::Previous => ".Previous".into(),

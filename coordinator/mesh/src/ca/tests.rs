@@ -16,7 +16,7 @@ fn template() -> Template {
     Template {
         role: Role::Marble,
         common_name: "00".repeat(16),
-        organization: Vec::new(),
+        wishes: Wishes::default(),
         dns_names: vec!["a.example".to_owned()],
         ip_addresses: vec!["127.0.0.1".parse().unwrap()],
         uri: Some("spiffe://mesh/a/00".to_owned()),
@@ -177,16 +177,32 @@ fn serials_keys_and_receipts_are_as_their_role_wants_them() {
 #[test]
 fn the_stand_in_takes_the_room_of_our_oid_and_is_replaced_in_one_place_only() {
     assert_eq!(STAND_IN_OID.len(), LEAF_RECEIPT_OID_DER.len());
+    let patch = Patch::new(STAND_IN_OID.to_vec(), LEAF_RECEIPT_OID_DER.to_vec());
     let once = [&b"before"[..], STAND_IN_OID, b"after"].concat();
     assert_eq!(
-        with_our_extension(&once).unwrap(),
+        patch.applied(&once).unwrap(),
         [&b"before"[..], &LEAF_RECEIPT_OID_DER, b"after"].concat()
     );
-    let twice = [once.clone(), once].concat();
-    assert!(with_our_extension(&twice).is_err());
-    assert!(with_our_extension(b"none").is_err());
+    assert_eq!(patch.applied(&[&once[..], &once].concat()), None);
+    assert_eq!(patch.applied(b"none"), None);
     assert!(
         String::from_utf8(STAND_IN_OID.to_vec()).is_err(),
         "no text can hold it"
     );
+}
+
+#[test]
+fn wishes_of_a_manifest_stand_in_its_secrets_only() {
+    for role in [Role::Root, Role::Issuing, Role::Coordinator, Role::Marble] {
+        let template = Template {
+            role,
+            wishes: Wishes {
+                key_usages: vec![KeyUsage::KeyEncipherment],
+                ..Wishes::default()
+            },
+            ..template()
+        };
+        let refused = judged(template).unwrap_err();
+        assert!(matches!(refused, NotCertified::Wishes { .. }), "{refused}");
+    }
 }

@@ -1,0 +1,318 @@
+//! What differs between two manifests, and what each difference does to who can do what.
+//!
+//! Does not live here: who must agree to a change (`mesh`), joining two manifests (`merge`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::access::Role;
+use crate::manifest::Manifest;
+use crate::marble::Marble;
+use crate::package::Package;
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Where: `Packages.signer`, `Roles.operator.Actions`.
+    pub path: String,
+    /// What is different: "is new", "has also `WriteSecret`".
+    pub what: String,
+    /// What it does.
+    pub effect: Effect,
+}
+
+/// What a difference does to who can do what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// Someone or something can do more than before: other code may join, a user has more rights, fewer must agree.
+    Widens,
+    /// It is different, and neither is known.
+    Differs,
+    /// Less is possible than before.
+    Narrows,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let effect = match self.effect {
+            Effect::Widens => "widens",
+            Effect::Differs => "differs",
+            Effect::Narrows => "narrows",
+        };
+        write!(f, "{effect}  {} {}", self.path, self.what)
+    }
+}
+
+/// All differences, those that widen first, then by path.
+#[must_use]
+pub fn changes(before: &Manifest, after: &Manifest) -> Vec<Change> {
+    let mut changes = Changes(Vec::new());
+    changes.packages(before, after);
+    changes.marbles(before, after);
+    changes.named(
+        "Secrets",
+        before.secrets(),
+        after.secrets(),
+        Effect::Differs,
+        |_, _, _, _| Effect::Differs,
+    );
+    changes.platforms(before, after);
+    changes.access(before, after);
+    if before.config() != after.config() {
+        changes.config(before, after);
+    }
+    changes.named(
+        "TLS",
+        before.tls(),
+        after.tls(),
+        Effect::Differs,
+        |_, _, _, _| Effect::Differs,
+    );
+    let mut found = changes.0;
+    found.sort_by(|a, b| (a.effect, &a.path, &a.what).cmp(&(b.effect, &b.path, &b.what)));
+    found
+}
+
+struct Changes(Vec<Change>);
+
+impl Changes {
+    fn push(&mut self, effect: Effect, path: String, what: impl Into<String>) {
+        let what = what.into();
+        self.0.push(Change { path, what, effect });
+    }
+
+    /// Entries that came, went and differ. `new` is what a new one does; one that went does the opposite.
+    fn named<T: PartialEq>(
+        &mut self,
+        part: &str,
+        before: &BTreeMap<String, T>,
+        after: &BTreeMap<String, T>,
+        new: Effect,
+        mut differs: impl FnMut(&mut Self, &str, &T, &T) -> Effect,
+    ) {
+        let gone = match new {
+            Effect::Widens => Effect::Narrows,
+            Effect::Narrows => Effect::Widens,
+            Effect::Differs => Effect::Differs,
+        };
+        for (name, value) in after {
+            let path = path(part, name);
+            match before.get(name) {
+                None => self.push(new, path, "is new"),
+                Some(old) if old != value => {
+                    let told = self.0.len();
+                    let effect = differs(self, &path, old, value);
+                    if self.0.len() == told {
+                        self.push(effect, path, "is different");
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        for name in before.keys().filter(|name| !after.contains_key(*name)) {
+            self.push(gone, path(part, name), "is gone");
+        }
+    }
+
+    fn packages(&mut self, before: &Manifest, after: &Manifest) {
+        let differs = |changes: &mut Self, path: &str, old: &Package, new: &Package| {
+            if old.tcb.debug != new.tcb.debug {
+                let (effect, what) = match new.tcb.debug {
+                    true => (Effect::Widens, "is true now: debug enclaves may join"),
+                    false => (Effect::Narrows, "is false now"),
+                };
+                changes.push(effect, format!("{path}.Debug"), what);
+            }
+            if old.reference != new.reference {
+                changes.push(Effect::Widens, path.to_owned(), "admits other code");
+            }
+            for status in new.tcb.accepted.difference(&old.tcb.accepted) {
+                let what = format!("has also `{status}`");
+                changes.push(Effect::Widens, format!("{path}.AcceptedTCBStatuses"), what);
+            }
+            // Everything else of the policy, in one line: it may go either way.
+            let rest = |package: &Package| {
+                let mut tcb = package.tcb.clone();
+                tcb.debug = false;
+                tcb.accepted.clear();
+                tcb
+            };
+            if rest(old) != rest(new) {
+                changes.push(
+                    Effect::Widens,
+                    path.to_owned(),
+                    "judges platforms by other rules",
+                );
+            }
+            Effect::Narrows
+        };
+        self.named(
+            "Packages",
+            before.packages(),
+            after.packages(),
+            Effect::Widens,
+            differs,
+        );
+    }
+
+    fn marbles(&mut self, before: &Manifest, after: &Manifest) {
+        let differs = |changes: &mut Self, path: &str, old: &Marble, new: &Marble| {
+            if old.package != new.package {
+                let what = format!("is `{}` now, was `{}`", new.package, old.package);
+                changes.push(Effect::Widens, format!("{path}.Package"), what);
+            }
+            let budget = |marble: &Marble| marble.max_activations.unwrap_or(u64::MAX);
+            if budget(old) != budget(new) {
+                let effect = match budget(new) > budget(old) {
+                    true => Effect::Widens,
+                    false => Effect::Narrows,
+                };
+                changes.push(effect, format!("{path}.MaxActivations"), "is different");
+            }
+            for name in new
+                .dns_names
+                .iter()
+                .filter(|name| !old.dns_names.contains(name))
+            {
+                let what = format!("has also `{name}`");
+                changes.push(Effect::Widens, format!("{path}.DNSNames"), what);
+            }
+            for used in new
+                .secrets_used()
+                .filter(|used| !old.secrets_used().any(|was| was == *used))
+            {
+                let what = format!("is given the secret `{}`", used.name);
+                changes.push(Effect::Widens, path.to_owned(), what);
+            }
+            if old.files != new.files || old.env != new.env || old.argv != new.argv {
+                let path = format!("{path}.Parameters");
+                changes.push(Effect::Differs, path, "are different");
+            }
+            Effect::Differs
+        };
+        self.named(
+            "Marbles",
+            before.marbles(),
+            after.marbles(),
+            Effect::Widens,
+            differs,
+        );
+    }
+
+    fn platforms(&mut self, before: &Manifest, after: &Manifest) {
+        let (old, new) = (before.infrastructures(), after.infrastructures());
+        let named = |all: &[stoa_attestation::policy::Infrastructure]| {
+            let each = all.iter().cloned();
+            each.map(|one| (one.name.clone(), one))
+                .collect::<BTreeMap<_, _>>()
+        };
+        match (old.is_empty(), new.is_empty()) {
+            (true, false) => self.push(
+                Effect::Narrows,
+                "Infrastructures".to_owned(),
+                "are listed now: before, any platform would do",
+            ),
+            (false, true) => self.push(
+                Effect::Widens,
+                "Infrastructures".to_owned(),
+                "are gone: any platform will do",
+            ),
+            _ => self.named(
+                "Infrastructures",
+                &named(old),
+                &named(new),
+                Effect::Widens,
+                |_, _, _, _| Effect::Widens,
+            ),
+        }
+    }
+
+    fn access(&mut self, before: &Manifest, after: &Manifest) {
+        self.named(
+            "Users",
+            before.users(),
+            after.users(),
+            Effect::Widens,
+            |changes, path, old, new| {
+                for role in new.roles.iter().filter(|role| !old.roles.contains(role)) {
+                    let what = format!("has also the role `{role}`");
+                    changes.push(Effect::Widens, path.to_owned(), what);
+                }
+                if old.certificate != new.certificate {
+                    let path = format!("{path}.Certificate");
+                    changes.push(
+                        Effect::Widens,
+                        path,
+                        "is another: someone else has the rights",
+                    );
+                }
+                Effect::Narrows
+            },
+        );
+        let role = |changes: &mut Self, path: &str, old: &Role, new: &Role| {
+            if old.resource != new.resource {
+                let what = format!("is {:?} now, was {:?}", new.resource, old.resource);
+                changes.push(Effect::Widens, format!("{path}.ResourceType"), what);
+            }
+            for action in new.actions.difference(&old.actions) {
+                let what = format!("has also `{}`", action.name());
+                changes.push(Effect::Widens, format!("{path}.Actions"), what);
+            }
+            for name in new.names.iter().filter(|name| !old.names.contains(name)) {
+                let what = format!("has also `{name}`");
+                changes.push(Effect::Widens, format!("{path}.ResourceNames"), what);
+            }
+            Effect::Narrows
+        };
+        self.named("Roles", before.roles(), after.roles(), Effect::Widens, role);
+        self.named(
+            "RecoveryKeys",
+            before.recovery_keys(),
+            after.recovery_keys(),
+            Effect::Widens,
+            |_, _, _, _| Effect::Widens,
+        );
+    }
+
+    fn config(&mut self, before: &Manifest, after: &Manifest) {
+        let (old, new) = (before.config(), after.config());
+        // 0 is all of them, the most that can be asked for.
+        let threshold = |number: u32| if number == 0 { u32::MAX } else { number };
+        for (key, old, new) in [
+            (
+                "UpdateThreshold",
+                old.update_threshold,
+                new.update_threshold,
+            ),
+            (
+                "RecoveryThreshold",
+                old.recovery_threshold,
+                new.recovery_threshold,
+            ),
+        ] {
+            if old != new {
+                let effect = match threshold(new) < threshold(old) {
+                    true => Effect::Widens,
+                    false => Effect::Narrows,
+                };
+                let what = format!("is {new} now, was {old}");
+                self.push(effect, format!("Config.{key}"), what);
+            }
+        }
+        let rest = |config: &crate::config::Config| crate::config::Config {
+            update_threshold: 0,
+            recovery_threshold: 0,
+            ..config.clone()
+        };
+        if rest(old) != rest(new) {
+            self.push(Effect::Differs, "Config".to_owned(), "is different");
+        }
+    }
+}
+
+fn path(part: &str, name: &str) -> String {
+    crate::fault::Path::default()
+        .key(part)
+        .name(name)
+        .to_string()
+}
