@@ -35,7 +35,10 @@ fn prepare(into: &Path) {
     std::os::unix::fs::symlink(vectors, into.join("vectors")).unwrap();
     let bundle: Value =
         serde_json::from_slice(&fs::read(into.join("mesh.bundle")).unwrap()).unwrap();
-    let write = |name: &str, value: &Value| fs::write(into.join(name), value.to_string()).unwrap();
+    // Members in one order in every build, because fingerprints of these files are shown.
+    let write = |name: &str, value: &Value| {
+        fs::write(into.join(name), sorted(value.clone()).to_string()).unwrap();
+    };
 
     let mut changed = bundle.clone();
     changed["nonce"] = json!("A".repeat(43));

@@ -16,7 +16,9 @@ use crate::json::{Number, Value};
 use crate::keys::{CERTIFICATE, NAME, Serving};
 use crate::limits::{LIST_MAX, SUBJECT_BYTES_MAX};
 use crate::names;
-use crate::secret::VALID_FOR_DAYS_DEFAULT;
+
+/// A certificate secret is valid for a year unless the manifest says otherwise.
+pub const VALID_FOR_DAYS_DEFAULT: u32 = 365;
 
 /// What the certificate of a secret says.
 #[derive(Debug, Clone, PartialEq, Eq)]

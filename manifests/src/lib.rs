@@ -33,7 +33,9 @@ pub mod template;
 mod tls;
 
 pub use access::{Action, Resource, Role, User};
-pub use certificate::{Attribute, CertificateTemplate, ExtendedKeyUsage, KeyUsage};
+pub use certificate::{
+    Attribute, CertificateTemplate, ExtendedKeyUsage, KeyUsage, VALID_FOR_DAYS_DEFAULT,
+};
 pub use change::{Change, Effect, changes};
 pub use config::{CERTIFICATE_LIFETIME_DEFAULT, Config, CoordinatorEvidence, SealMode};
 pub use fault::{Fault, Faults};
@@ -44,5 +46,5 @@ pub use merge::{Conflict, Merged, merge};
 pub use package::Package;
 pub use page::reference_page;
 pub use schema::json_schema;
-pub use secret::{SecretDefinition, SecretKind, Source, VALID_FOR_DAYS_DEFAULT};
+pub use secret::{SecretDefinition, SecretKind, Source};
 pub use tls::{Incoming, Outgoing, TlsTag};

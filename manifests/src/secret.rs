@@ -4,16 +4,13 @@
 //! Does not live here: what a certificate says (`certificate`), making them (`mesh`), reading them in a template
 //! (`template`).
 
-use crate::certificate::CertificateTemplate;
+use crate::certificate::{CertificateTemplate, VALID_FOR_DAYS_DEFAULT};
 use crate::dates;
 use crate::fault::{Path, Sink, quoted};
 use crate::fields::{Fields, not_served};
 use crate::json::Value;
 use crate::keys::{SECRET, TYPES};
 use crate::limits::{SYMMETRIC_KEY_BITS_MAX, VALID_FOR_DAYS_MAX};
-
-/// A certificate secret is valid for a year unless the manifest says otherwise.
-pub const VALID_FOR_DAYS_DEFAULT: u32 = 365;
 
 /// What a secret is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

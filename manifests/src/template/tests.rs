@@ -297,7 +297,7 @@ fn truncated_and_unbalanced_templates_are_refused() {
     assert!(rendered(whole.as_bytes(), Place::File).is_ok());
     for end in 3..whole.len() {
         assert!(
-            rendered(whole[..end].as_bytes(), Place::File).is_err(),
+            rendered(&whole.as_bytes()[..end], Place::File).is_err(),
             "{}",
             &whole[..end]
         );
