@@ -282,6 +282,30 @@ fn evidence_that_the_manifest_does_not_want_is_refused_by_rule() {
 }
 
 #[test]
+fn evidence_from_outside_the_manifests_infrastructures_is_refused() {
+    let with = |infrastructures: &str| {
+        let text = MANIFEST.replacen(
+            '{',
+            &format!("{{ \"Infrastructures\": {infrastructures},"),
+            1,
+        );
+        let view = Mesh::with_manifest(1, &text).view();
+        admit(&view, "signer", &claims_of("signer", START), at(START)).map(|_| ())
+    };
+    let refusal = with(r#"{"new": {"PCESVN": 65535}}"#).unwrap_err();
+    assert_eq!(refusal.code(), "infrastructure-differs");
+    let root = vec![0xff; 16];
+    let components = format!(r#"{{"a": {{"PCESVN": 65535}}, "b": {{"CPUSVN": {root:?}}}}}"#);
+    assert_eq!(
+        with(&components).unwrap_err().code(),
+        "infrastructure-differs"
+    );
+    // One that fits is enough, and none listed is anywhere.
+    with(r#"{"a": {"PCESVN": 65535}, "b": {"PCESVN": 1}}"#).unwrap();
+    with("{}").unwrap();
+}
+
+#[test]
 fn what_was_drafted_for_another_epoch_is_refused_and_works_when_drafted_again() {
     let mut mesh = Mesh::with_manifest(1, MANIFEST);
     let spki = p256_key(1, 1).spki;
