@@ -1,7 +1,5 @@
 //! What evidence says, field by field, under the names of the test vectors (tests/vectors/README.md, `fields`).
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value, json};
 use stoa_attestation::{
     Body, Claims, Evidence, Origin, Platform, SgxBody, SnpBody, SnpOrigin, Tcb, TdxBody, Utc,
@@ -118,8 +116,6 @@ pub(crate) fn lines(fields: &Value) -> Vec<String> {
 fn flatten(path: &str, value: &Value, into: &mut Vec<(String, String)>) {
     match value {
         Value::Object(members) => {
-            // By name: serde_json's own order is another if anything in the build asks it to keep insertions.
-            let members: BTreeMap<_, _> = members.iter().collect();
             for (name, value) in members {
                 let path = if path.is_empty() {
                     name.clone()
