@@ -32,6 +32,8 @@ pub enum Probe {
     Program(&'static str),
     /// A module that `python3` can import.
     Python(&'static str),
+    /// The standard library of this target, beside that of the host (rust-toolchain.toml names it).
+    Target(&'static str),
     /// The user is root.
     Root,
 }
@@ -88,6 +90,11 @@ pub const NEEDS: &[Need] = &[
         probe: Probe::Program("strace"),
         package: Some("strace"),
     },
+    Need {
+        name: "wasm32",
+        probe: Probe::Target("wasm32-unknown-unknown"),
+        package: None,
+    },
 ];
 
 /// Whether this process may install packages.
@@ -105,8 +112,16 @@ impl Need {
             Probe::Root => is_root(),
             Probe::Program(name) => is_on_path(name),
             Probe::Python(module) => can_import(module),
+            Probe::Target(name) => has_target(name),
         }
     }
+}
+
+fn has_target(name: &str) -> bool {
+    Command::new("rustc")
+        .args(["--print", "target-libdir", "--target", name])
+        .output()
+        .is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
 }
 
 fn can_import(module: &str) -> bool {

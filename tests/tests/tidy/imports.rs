@@ -262,6 +262,23 @@ fn the_client_with_http_does_have_tokio() {
 }
 
 #[test]
+#[ignore = "needs: wasm32"]
+fn verifier_and_statement_check_compile_for_wasm_as_they_are() {
+    let output = Workspace::of_this_build()
+        .cargo()
+        .args(["check", "--offline", "--locked", "--no-default-features"])
+        .args(["--package", "stoa-attestation", "--package", "stoa-client"])
+        .args(["--target", "wasm32-unknown-unknown"])
+        .output()
+        .unwrap_or_else(|error| panic!("cargo check does not start: {error}"));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
 fn no_room_hands_on_the_names_of_another() {
     tree::hold(handed_on, FILES.iter().filter(|file| file.is_product()));
 }
