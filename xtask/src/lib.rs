@@ -7,6 +7,7 @@
 pub mod bench;
 pub mod demo;
 pub mod failure;
+pub mod fuzz;
 pub mod libtest;
 pub mod needs;
 pub mod promises;

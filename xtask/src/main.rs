@@ -10,7 +10,7 @@
 use std::process::ExitCode;
 
 use xtask::demo::{self, Options};
-use xtask::{bench, reference, test, workspace::Workspace};
+use xtask::{bench, fuzz, reference, test, workspace::Workspace};
 
 const USAGE: &str = "\
 Usage: cargo xtask VERB
@@ -19,6 +19,8 @@ Usage: cargo xtask VERB
                   workspace, checks docs/promises.md against what ran; --full scales the tests up and logs the run
   demo [--keep]   runs a whole mesh on this machine, step by step (`cargo demo` is short for it)
   bench [--quick] measures what an activation costs; figures also as JSON under target/bench/
+  fuzz [--minutes N] [TARGET...]
+                  searches for inputs on which a parser falls, ten minutes in all if nothing is said; needs g++
   docs            writes what is generated: docs/reference/errors.md and manifest.md, the schema of manifests";
 
 fn main() -> ExitCode {
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         ["test", "--full"] => test::run(&workspace, test::Scale::Full),
         ["demo", words @ ..] => return demo(words),
         ["bench", words @ ..] => bench::run(&workspace, words),
+        ["fuzz", words @ ..] => fuzz::run(&workspace, words),
         ["docs"] => reference::write(&workspace).map(|()| test::Verdict::Good),
         ["help" | "--help" | "-h"] => {
             eprintln!("{USAGE}");

@@ -67,6 +67,8 @@ pub(crate) const PACKAGES: &[Package] = &[
     package("xtask", "xtask", 52, Kind::Workshop),
     package("stoa-tests", "tests", 53, Kind::Workshop),
     package("stoa-bench", "bench", 53, Kind::Workshop),
+    package("stoa-fuzz", "fuzz", 53, Kind::Workshop),
+    package("stoa-fuzz-engine", "fuzz/engine", 54, Kind::Workshop),
 ];
 
 /// The package of this name.
