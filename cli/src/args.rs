@@ -13,10 +13,12 @@ Verify (needs no account on the mesh)
   verify      Check a coordinator's quote and print what the mesh runs
   evidence    verify, show
 Deploy
+  measure     Print what evidence measures, to be written into a manifest
   manifest    check, import, merge, set, get
 Operate
   status      State of the coordinator, marbles and certificates
   collateral  fetch, show, pack
+  doctor      Test each step of attestation on this host and name the one that fails
 Learn
   explain     What an error code means and what to do:  stoa explain tcb-not-accepted
 
@@ -85,6 +87,12 @@ Examples:
   stoa evidence verify quote.bin --collateral collateral.json --report-data 00ff.. --policy stoa.json
   stoa evidence show quote.bin --json")]
     Evidence(Evidence),
+    /// Print what evidence measures, to be written into a manifest
+    #[command(after_help = "\
+Examples:
+  stoa measure quote.bin --name signer
+  stoa measure quote.bin --by signer --json")]
+    Measure(Measure),
     /// Check, import, merge, set or get a manifest
     #[command(after_help = "\
 Examples:
@@ -103,6 +111,12 @@ Examples:
   stoa collateral fetch --from https://pccs.example:8081 --platform sgx:00906ed50000:platform --save collateral.json
   stoa collateral show collateral.json")]
     Collateral(Collateral),
+    /// Test each step of attestation on this host and name the one that fails
+    #[command(after_help = "\
+Examples:
+  stoa doctor --from https://pccs.example:8081
+  stoa doctor --evidence quote.bin --from https://pccs.example:8081")]
+    Doctor(Doctor),
     /// What an error code means and what to do
     #[command(after_help = "\
 Examples:
@@ -182,6 +196,49 @@ pub(crate) enum CollateralCommand {
         #[arg(long, value_name = "FILE")]
         save: PathBuf,
     },
+}
+
+/// `stoa doctor`
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Ask this TEE (socket:PATH) instead of looking for the machine's
+    #[arg(long, value_name = "TEE", conflicts_with = "evidence")]
+    pub(crate) tee: Option<String>,
+    /// Go on with this evidence instead of asking a TEE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) evidence: Option<PathBuf>,
+    /// Collateral services to test, in their order: URLs of PCCS or PCS, or bundle:FILE
+    #[arg(long, value_name = "SOURCES", value_delimiter = ',')]
+    pub(crate) from: Vec<String>,
+    /// Also believe evidence and collateral under this root (one certificate in PEM). Whoever holds its key can forge everything
+    #[arg(long, value_name = "FILE")]
+    pub(crate) insecure_trust_root: Option<PathBuf>,
+    /// Look for interfaces below this folder: the root of another file system
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub(crate) system_root: PathBuf,
+}
+
+/// `stoa measure`
+#[derive(Debug, Args)]
+pub(crate) struct Measure {
+    /// The evidence: a quote as it came from the hardware, or in OpenEnclave's form
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The package's name in the manifest
+    #[arg(long, value_name = "NAME", default_value = "NAME")]
+    pub(crate) name: String,
+    /// Exactly this code, or what its signer signs as this product, from this version on (SGX)
+    #[arg(long, value_enum, default_value_t = MeasureBy::Code)]
+    pub(crate) by: MeasureBy,
+}
+
+/// How a package names what may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum MeasureBy {
+    /// This very code
+    Code,
+    /// Its signer's product, from this version on
+    Signer,
 }
 
 /// `stoa collateral fetch`

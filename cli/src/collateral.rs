@@ -62,7 +62,10 @@ pub(crate) fn run(
     }
 }
 
-fn anchors(insecure: Option<&Path>, terminal: &mut Terminal<'_>) -> Result<Vec<Anchor>, Failure> {
+pub(crate) fn anchors(
+    insecure: Option<&Path>,
+    terminal: &mut Terminal<'_>,
+) -> Result<Vec<Anchor>, Failure> {
     let mut anchors = Anchor::vendors();
     if let Some(path) = insecure {
         let bytes = files::read(path, stoa_attestation::COLLATERAL_LEN_MAX)?;
@@ -79,7 +82,7 @@ fn anchors(insecure: Option<&Path>, terminal: &mut Terminal<'_>) -> Result<Vec<A
 }
 
 /// For https to a source: the roots that the system trusts. What it gives is believed by its signatures all the same.
-fn tls() -> Result<Arc<ClientConfig>, Failure> {
+pub(crate) fn tls() -> Result<Arc<ClientConfig>, Failure> {
     let unusable = |cause: String| Refused::NotReadable {
         path: "the system's trust store".to_owned(),
         cause,

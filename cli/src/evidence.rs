@@ -4,7 +4,7 @@
 //! may not know what it was bound to, and the output says so. Does not live here: the words for each field (`fields`).
 
 mod fields;
-mod judge;
+pub(crate) mod judge;
 mod vectors;
 
 use std::path::Path;

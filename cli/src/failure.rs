@@ -74,6 +74,23 @@ impl Failure {
         failure
     }
 
+    /// Of a walk that ended at a step.
+    pub(crate) fn of_step(step: &str, exit: Exit, cause: &Cause) -> Self {
+        let what = format!("the step `{step}` failed");
+        let mut failure = Self::new(exit, cause.code, what, cause.remedy.clone());
+        failure.cause = Some(cause.text.clone());
+        failure
+    }
+
+    /// Its code, words and remedy.
+    pub(crate) fn cause_of_it(self) -> Cause {
+        Cause {
+            code: self.code,
+            text: self.what,
+            remedy: self.remedy,
+        }
+    }
+
     /// Of a coordinator that is not verified, after each failed check was shown: the first of them gives the code.
     pub(crate) fn not_verified(failed: usize, checks: usize, first: &Cause) -> Self {
         let what = format!("the coordinator is not verified: {failed} of {checks} checks failed");
@@ -178,6 +195,16 @@ pub(crate) enum Refused {
     StatusContradicts { signed: String, said: String },
     #[error("this machine's clock is before 1970")]
     ClockUnset,
+    #[error("the TEE gave two different sealing keys for the same purpose")]
+    SealKeyChanges,
+    #[error(
+        "this machine's clock says {ours}, that of {source_name} {theirs}; 300 s may lie between them"
+    )]
+    ClockDiffers {
+        ours: String,
+        theirs: String,
+        source_name: String,
+    },
     #[error("the system gave no random bytes")]
     RandomnessUnavailable,
 }
@@ -196,6 +223,8 @@ impl Explain for Refused {
             Self::NoManifest => "manifest-not-in-force",
             Self::StatusContradicts { .. } => "statement-inconsistent",
             Self::ClockUnset => "clock-unset",
+            Self::SealKeyChanges => "seal-key-changes",
+            Self::ClockDiffers { .. } => "clock-differs",
             Self::RandomnessUnavailable => "randomness-unavailable",
         }
     }
@@ -211,7 +240,10 @@ impl From<Refused> for Failure {
             Refused::ManifestNotConfirmed
             | Refused::NoManifest
             | Refused::StatusContradicts { .. } => Exit::Refused,
-            Refused::ClockUnset | Refused::RandomnessUnavailable => Exit::Unavailable,
+            Refused::ClockUnset
+            | Refused::SealKeyChanges
+            | Refused::ClockDiffers { .. }
+            | Refused::RandomnessUnavailable => Exit::Unavailable,
             _ => Exit::Usage,
         };
         Self::of(exit, &refused)

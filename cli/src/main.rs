@@ -6,12 +6,14 @@
 mod args;
 mod collateral;
 mod coordinator;
+mod doctor;
 mod evidence;
 mod explain;
 mod failure;
 mod files;
 mod first_use;
 mod manifest;
+mod measure;
 mod memory;
 mod render;
 mod status;
@@ -47,9 +49,11 @@ fn run(stoa: &Stoa, terminal: &mut Terminal<'_>) -> Exit {
     let done = match &stoa.command {
         Command::Verify(args) => verify::run(&stoa.global, args, terminal),
         Command::Evidence(args) => evidence::run(&stoa.global, &args.command, terminal),
+        Command::Measure(args) => measure::run(&stoa.global, args, terminal),
         Command::Manifest(args) => manifest::run(&stoa.global, args, terminal),
         Command::Status(args) => status::run(&stoa.global, args, terminal),
         Command::Collateral(args) => collateral::run(&stoa.global, args, terminal),
+        Command::Doctor(args) => doctor::run(&stoa.global, args, terminal),
         Command::Explain { code } => explain::run(&stoa.global, code.as_deref(), terminal),
     };
     done.unwrap_or_else(|failure| {

@@ -435,3 +435,24 @@ fn a_proof_is_saved_even_if_it_does_not_hold_and_a_root_never() {
     assert!(scene.path("mesh.bundle").exists());
     assert!(!scene.path("mesh-root.pem").exists());
 }
+
+#[test]
+fn the_doctor_names_a_collateral_service_whose_certificate_nobody_signed() {
+    let scene = Scene::new(Honesty::Honest);
+    let quote = {
+        let world = scene.world.lock().unwrap();
+        world.platform.quote_sgx(&world.identity, [7; 64])
+    };
+    std::fs::write(scene.path("quote.bin"), quote).unwrap();
+    let line = format!("doctor --evidence quote.bin --from {}", scene.url);
+    let (exit, said, error) = scene.stoa(&line);
+    assert_eq!(exit, 3, "{said}{error}");
+    assert!(
+        said.contains("\nservice      FAILED   GET https://127.0.0.1:"),
+        "{said}"
+    );
+    assert!(
+        error.contains("UnknownIssuer") && error.contains("[collateral-unavailable]"),
+        "{error}"
+    );
+}

@@ -9,10 +9,13 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
+use http::header::DATE;
 use percent_encoding::percent_decode_str;
 use rustls::ClientConfig;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
 
 use crate::error::CollateralError;
 use crate::platform::Platform;
@@ -86,6 +89,7 @@ impl Pccs {
         Ok(Fetched {
             json: collateral.to_string().into_bytes(),
             source: format!("{} (API v{api})", self.url()),
+            served_at: served_at(&tcb.headers),
         })
     }
 
@@ -127,6 +131,8 @@ pub struct Fetched {
     pub json: Vec<u8>,
     /// Who gave it, in words.
     pub source: String,
+    /// When, by the clock of who gave it (Unix seconds), if it said so. Nobody vouches for it.
+    pub served_at: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -186,6 +192,13 @@ fn chain(answer: &Answer, header: &'static str) -> Result<String, CollateralErro
         .decode_utf8()
         .map_err(|error| malformed(format!("no text ({error})")))?;
     Ok(decoded.into_owned())
+}
+
+/// The header Date (RFC 9110, 6.6.1), in the one form that may be sent.
+fn served_at(headers: &HeaderMap) -> Option<u64> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    let date = OffsetDateTime::parse(text, &Rfc2822).ok()?;
+    u64::try_from(date.unix_timestamp()).ok()
 }
 
 /// Header by name; an older API called the chain of TCB info by another one.

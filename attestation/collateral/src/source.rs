@@ -141,6 +141,7 @@ fn from_bundle(path: &Path, platform: &Platform) -> Result<Fetched, CollateralEr
     Ok(Fetched {
         json: entry.json.clone(),
         source: format!("bundle:{}", path.display()),
+        served_at: None,
     })
 }
 

@@ -21,6 +21,46 @@ pub enum SourceError {
         /// `gramine`, `tdx` or `snp`.
         name: &'static str,
     },
+    /// There is no interface to a TEE.
+    #[error("this machine has no TEE that can be asked: there is none of {}", looked.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "))]
+    Missing {
+        /// What was looked for.
+        looked: Vec<PathBuf>,
+    },
+    /// Gramine runs the program without attestation.
+    #[error("{} says `{found}`, wanted `dcap`", path.display())]
+    Off {
+        /// The pseudo-file.
+        path: PathBuf,
+        /// What it says.
+        found: String,
+    },
+    /// A guest's device is there, the interface for its quotes is not.
+    #[error("{} is there, but {} is not", device.display(), wanted.display())]
+    NotMounted {
+        /// The guest's device.
+        device: PathBuf,
+        /// The interface.
+        wanted: PathBuf,
+    },
+    /// The interface is there and this process may not use it.
+    #[error("{step} {} is not possible: {source}", path.display())]
+    NotPermitted {
+        /// The file or folder.
+        path: PathBuf,
+        /// What for.
+        step: &'static str,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// The interface gave no quote.
+    #[error("{} gives no quote: {cause}", path.display())]
+    NoQuote {
+        /// The file.
+        path: PathBuf,
+        /// What came instead.
+        cause: String,
+    },
     /// The device cannot be opened, or the exchange broke off.
     #[error("the TEE's socket {} cannot be used: {step} failed", path.display())]
     Unreachable {
@@ -62,6 +102,11 @@ impl Explain for SourceError {
         match self {
             Self::Unknown { .. } => "tee-unknown",
             Self::NotSupported { .. } => "tee-not-supported",
+            Self::Missing { .. } => "tee-missing",
+            Self::Off { .. } => "tee-attestation-off",
+            Self::NotMounted { .. } => "tee-interface-missing",
+            Self::NotPermitted { .. } => "tee-not-permitted",
+            Self::NoQuote { .. } => "tee-no-quote",
             Self::Unreachable { .. } => "tee-unreachable",
             Self::TooSlow { .. } => "tee-too-slow",
             Self::Malformed { .. } => "tee-answer-malformed",
@@ -73,6 +118,22 @@ impl Explain for SourceError {
         Some(match self {
             Self::Unknown { .. } | Self::NotSupported { .. } => {
                 "give --tee socket:PATH, as `stoa-synthetic run` does".to_owned()
+            }
+            Self::Missing { .. } => {
+                "run this where the service runs, inside the enclave or guest; hand the device in if it is a container".to_owned()
+            }
+            Self::Off { .. } => {
+                "write sgx.remote_attestation = \"dcap\" in the Gramine manifest, sign it again and run it with gramine-sgx".to_owned()
+            }
+            Self::NotMounted { .. } => {
+                "mount -t configfs none /sys/kernel/config, with a kernel of 6.7 or later that has CONFIG_TSM_REPORTS".to_owned()
+            }
+            Self::NotPermitted { path, .. } => format!(
+                "let the service's user use {}: by its group, or as root",
+                path.display()
+            ),
+            Self::NoQuote { .. } => {
+                "look whether the quoting service runs and can be reached: AESM (/var/run/aesmd) for SGX, QGS for TDX".to_owned()
             }
             Self::Unreachable { .. } => {
                 "start the program inside the TEE, with `stoa-synthetic run`: nobody else may use its socket".to_owned()

@@ -5,8 +5,10 @@
 //! Does not live here: what evidence means (`stoa-attestation`), the synthetic TEE itself (`stoa-synthetic`).
 
 mod error;
+pub mod gramine;
 pub mod seal;
 mod socket;
+mod survey;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -16,6 +18,7 @@ use zeroize::Zeroizing;
 
 pub use error::SourceError;
 pub use socket::{EXCHANGE_TIME_MAX, SocketTee, TeeInfo};
+pub use survey::Interface;
 
 /// A TEE that can be asked. Calls block and may come from several threads at once.
 pub trait Source: Send + Sync {

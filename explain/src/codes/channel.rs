@@ -48,7 +48,7 @@ pub(crate) const CODES: &[Code] = &[
     },
     Code {
         code: "clock-differs",
-        meaning: "The coordinator's clock and this verifier's are more than 300 s apart; the error shows both.",
+        meaning: "This machine's clock and that of the coordinator, or of a collateral service, are more than 300 s apart; the error shows both.",
         remedy: "Set the clocks of both machines (NTP).",
     },
     Code {

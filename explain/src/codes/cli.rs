@@ -56,6 +56,11 @@ pub(crate) const CODES: &[Code] = &[
         remedy: "Set the clock (NTP).",
     },
     Code {
+        code: "seal-key-changes",
+        meaning: "The TEE gave two different sealing keys for the same purpose, so what is sealed could not be opened again.",
+        remedy: "Update the TEE's firmware or the program that stands for it; until then seal nothing on this machine.",
+    },
+    Code {
         code: "randomness-unavailable",
         meaning: "The system gave no random bytes for a nonce.",
         remedy: "Check the system's random generator; a container may lack /dev/urandom.",

@@ -12,6 +12,7 @@
 mod collateral;
 mod crash;
 mod demo;
+mod doctor;
 mod exporter;
 mod launcher;
 mod mesh;
