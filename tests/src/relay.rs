@@ -129,7 +129,7 @@ impl Mesh for Forward {
 }
 
 async fn connect(target: &str) -> Result<MeshClient<tonic::transport::Channel>, Fault> {
-    let (config, target) = (Arc::new(client_config()?), target.to_owned());
+    let (config, target) = (Arc::new(client_config(&[ALPN_ATTEST])?), target.to_owned());
     let connector = tower::service_fn(move |_: http::Uri| {
         let (config, target) = (Arc::clone(&config), target.clone());
         async move {
@@ -174,7 +174,11 @@ fn server_config() -> Result<ServerConfig, Fault> {
     Ok(config)
 }
 
-fn client_config() -> Result<ClientConfig, Fault> {
+/// A TLS client that takes whom it gets, with a key and leaf of its own, and offers these protocols.
+///
+/// # Errors
+/// If it can't make its key.
+pub fn client_config(protocols: &[&[u8]]) -> Result<ClientConfig, Fault> {
     let (chain, key) = own_leaf()?;
     let anybody = Arc::new(Anybody(provider().signature_verification_algorithms));
     let mut config = ClientConfig::builder_with_provider(provider())
@@ -182,7 +186,7 @@ fn client_config() -> Result<ClientConfig, Fault> {
         .dangerous()
         .with_custom_certificate_verifier(anybody)
         .with_client_auth_cert(chain, key)?;
-    config.alpn_protocols = vec![ALPN_ATTEST.to_vec()];
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Ok(config)
 }
 

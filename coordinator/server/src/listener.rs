@@ -6,12 +6,14 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::{Body, Incoming};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -23,17 +25,19 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::Service;
 
+use crate::connections::{Asking, Connection, Connections};
+
 /// Longest handshake, from accept to finished.
 pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
 /// Most handshakes under way at once on one port; more wait in the kernel's queue.
 pub const HANDSHAKES_MAX: usize = 256;
-/// Most finished connections at once on one port; one more is closed after its handshake.
+/// Most finished connections at once on one port; one more closes the oldest that asks nothing, or is closed itself.
 pub const CONNECTIONS_MAX: usize = 1024;
 /// Longest life of a connection of the mesh port: a Join takes 30 s at most.
 pub const MESH_CONNECTION_TIME_MAX: Duration = Duration::from_secs(30);
 /// Longest life of a connection of the client port.
 pub const CLIENT_CONNECTION_TIME_MAX: Duration = Duration::from_secs(300);
-/// Longest wait for the head of a request (HTTP/1.1).
+/// Longest wait for the first request of a connection, and for the head of any (HTTP/1.1).
 pub const REQUEST_HEAD_TIME_MAX: Duration = Duration::from_secs(10);
 /// Largest head of a request, in bytes.
 pub const REQUEST_HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -98,7 +102,7 @@ where
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
-    let connections = Arc::new(Semaphore::new(limits.connections_max));
+    let connections = Connections::new(limits.connections_max);
     loop {
         // A permit before the accept: what can't be handled waits in the kernel, where it costs us nothing.
         let Ok(handshake) = Arc::clone(&handshakes).acquire_owned().await else {
@@ -129,7 +133,7 @@ where
                     return;
                 }
             };
-            let Ok(_connection) = connections.try_acquire_owned() else {
+            let Some(place) = connections.enter() else {
                 tracing::warn!(
                     event = "connection.refused",
                     %peer,
@@ -138,13 +142,83 @@ where
                 );
                 return;
             };
-            let service = make(Arc::new(session));
-            let served =
-                tokio::time::timeout(limits.connection_time_max, serve_http(tls, service)).await;
-            if served.is_err() {
-                tracing::debug!(event = "connection.ended", %peer, "Connection reached its longest life");
+            let service = Counted {
+                service: make(Arc::new(session)),
+                connection: place.connection(),
+            };
+            tokio::select! {
+                () = serve_http(tls, service) => {}
+                () = tokio::time::sleep(limits.connection_time_max) => {
+                    tracing::debug!(event = "connection.ended", %peer, "Connection reached its longest life");
+                }
+                () = place.unasked(REQUEST_HEAD_TIME_MAX) => {
+                    tracing::debug!(event = "connection.ended", %peer, "Connection asked nothing");
+                }
+                () = place.needed() => {
+                    tracing::debug!(event = "connection.ended", %peer, "Idle connection made room for another");
+                }
             }
         });
+    }
+}
+
+/// A service that says when it is asked, so that its connection is not taken for idle.
+#[derive(Clone)]
+struct Counted<S> {
+    service: S,
+    connection: Arc<Connection>,
+}
+
+impl<S, B> Service<Request<Incoming>> for Counted<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S::Future: Send + 'static,
+    B: Body + Send + 'static,
+{
+    type Response = Response<Answered<B>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let asking = self.connection.asking();
+        let answer = self.service.call(request);
+        Box::pin(async move {
+            let answer = answer.await?;
+            Ok(answer.map(|body| Answered {
+                body: Box::pin(body),
+                _asking: asking,
+            }))
+        })
+    }
+}
+
+/// The body of an answer: until it is sent, or given up, its connection is being asked.
+struct Answered<B> {
+    body: Pin<Box<B>>,
+    _asking: Asking,
+}
+
+impl<B: Body> Body for Answered<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.body.as_mut().poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -15,6 +15,7 @@ mod demo;
 mod doctor;
 mod exporter;
 mod launcher;
+mod listeners;
 mod mesh;
 mod readme;
 mod refusals;
