@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use stoa_attestation::{Body, EVIDENCE_LEN_MAX, Evidence, SgxBody, TdxBody};
+use stoa_attestation::{Body, EVIDENCE_LEN_MAX, Evidence, SgxBody, SnpBody, TdxBody};
 
 use crate::args::{Global, Measure, MeasureBy};
 use crate::failure::{Exit, Failure, Refused};
@@ -22,9 +22,10 @@ pub(crate) fn run(
     let evidence = Evidence::detect(&bytes)
         .map_err(|error| Failure::of(Exit::Usage, &error).in_file(&args.file))?;
     let body = evidence.unverified_body();
-    let package = match body {
+    let package = match &body {
         Body::Sgx(sgx) => of_sgx(sgx, args.by),
         Body::Tdx(td) => of_tdx(td, args.by)?,
+        Body::Snp(guest) => of_snp(guest, args.by)?,
     };
     let debug = body.debug();
     let stanza = json!({"Packages": {args.name.as_str(): package}});
@@ -64,13 +65,27 @@ fn of_sgx(body: &SgxBody, by: MeasureBy) -> Value {
     package
 }
 
-fn of_tdx(td: &TdxBody, by: MeasureBy) -> Result<Value, Refused> {
-    if by == MeasureBy::Signer {
-        return Err(Refused::Argument {
-            option: "--by",
-            cause: "is `signer`, but a TD has no signer; leave it out".to_owned(),
-        });
+fn of_snp(guest: &SnpBody, by: MeasureBy) -> Result<Value, Refused> {
+    by_code("an SNP guest", by)?;
+    let mut package = json!({"SNP": {"Measurement": hex::encode(guest.measurement)}});
+    if guest.policy.debug() {
+        package["Debug"] = json!(true);
     }
+    Ok(package)
+}
+
+fn by_code(what: &str, by: MeasureBy) -> Result<(), Refused> {
+    match by {
+        MeasureBy::Code => Ok(()),
+        MeasureBy::Signer => Err(Refused::Argument {
+            option: "--by",
+            cause: format!("is `signer`, but {what} is named by its code alone; leave it out"),
+        }),
+    }
+}
+
+fn of_tdx(td: &TdxBody, by: MeasureBy) -> Result<Value, Refused> {
+    by_code("a TD", by)?;
     let registers: Map<String, Value> = td
         .rtmr
         .iter()

@@ -18,7 +18,28 @@ pub(crate) const LENGTH_BYTES: usize = 4;
 
 /// Accepts every signature: what the holder of all keys could send.
 #[derive(Debug)]
-struct AnySignature;
+struct AnySignature {
+    public_key: AlgorithmIdentifier,
+    signature: AlgorithmIdentifier,
+}
+
+/// The three that evidence is signed with.
+static ANY: [AnySignature; 3] = [
+    AnySignature {
+        public_key: alg_id::ECDSA_P256,
+        signature: alg_id::ECDSA_SHA256,
+    },
+    AnySignature {
+        public_key: alg_id::ECDSA_P384,
+        signature: alg_id::ECDSA_SHA384,
+    },
+    AnySignature {
+        public_key: alg_id::RSA_ENCRYPTION,
+        signature: alg_id::RSA_PSS_SHA384,
+    },
+];
+
+static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[&ANY[0], &ANY[1], &ANY[2]];
 
 impl SignatureVerificationAlgorithm for AnySignature {
     fn verify_signature(&self, _: &[u8], _: &[u8], _: &[u8]) -> Result<(), InvalidSignature> {
@@ -26,11 +47,11 @@ impl SignatureVerificationAlgorithm for AnySignature {
     }
 
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {
-        alg_id::ECDSA_P256
+        self.public_key
     }
 
     fn signature_alg_id(&self) -> AlgorithmIdentifier {
-        alg_id::ECDSA_SHA256
+        self.signature
     }
 }
 
@@ -39,6 +60,7 @@ pub(crate) fn parse(bytes: &[u8]) {
     for kind in [Kind::SgxDcap, Kind::TdxDcap, Kind::Snp, Kind::Tpm] {
         if let Ok(evidence) = Evidence::parse(kind, bytes) {
             let _ = evidence.unverified_platform();
+            let _ = evidence.unverified_chip();
             let _ = format!("{:?}", evidence.unverified_body());
         }
     }
@@ -84,7 +106,7 @@ fn trust() -> Trust<'static> {
     static ANCHORS: LazyLock<Vec<Anchor>> = LazyLock::new(seeds::anchors);
     Trust {
         anchors: &ANCHORS,
-        algorithms: &[&AnySignature],
+        algorithms: ALGORITHMS,
         seen: &NoMemo,
     }
 }

@@ -6,8 +6,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde_json::Value;
 use stoa_attestation::Anchor;
+use stoa_attestation::lp::Writer;
 
 use crate::evidence::LENGTH_BYTES;
 use crate::{Seed, root};
@@ -26,21 +29,48 @@ pub(crate) struct Vector {
 pub(crate) fn vectors() -> Vec<Vector> {
     let mut all = Vec::new();
     for folder in below(&root().join("tests/vectors")) {
-        let quote = folder.join("quote.bin");
-        if quote.is_file() {
-            let verdict: Value =
-                serde_json::from_slice(&read(&folder.join("verdict.json"))).unwrap_or_default();
+        let verdict: Value =
+            serde_json::from_slice(&read(&folder.join("verdict.json"))).unwrap_or_default();
+        if folder.join("report.bin").is_file() {
+            all.push(of_snp(&folder, &verdict));
+        } else if folder.join("quote.bin").is_file() {
             let collateral = verdict["collateral"].as_str().unwrap_or("collateral.json");
-            let collateral = folder.join(collateral);
             all.push(Vector {
                 name: named(&folder),
-                quote: read(&quote),
+                quote: read(&folder.join("quote.bin")),
                 // One vector has none.
-                collateral: fs::read(collateral).unwrap_or_default(),
+                collateral: read(&folder.join(collateral)),
             });
         }
     }
     all
+}
+
+/// Report, certificate, chain and list, in the forms that travel (docs/protocol/snp.md, 1 and 2).
+fn of_snp(folder: &Path, verdict: &Value) -> Vector {
+    let file = |member: &str| verdict[member].as_str().map(|path| folder.join(path));
+    let certificate = file("leaf_certificate").map_or(Vec::new(), |path| {
+        let bytes = read(&path);
+        CertificateDer::from_pem_slice(&bytes).map_or(bytes, |der| der.to_vec())
+    });
+    let report = read(&folder.join("report.bin"));
+    let chain = file("chain").map_or(Vec::new(), |path| read(&path));
+    // A list belongs to a vector by its name.
+    let lists = files_of(folder, "der")
+        .into_iter()
+        .filter(|path| named(path).ends_with("crl.der"));
+    let crl = lists.last().map_or(Vec::new(), |path| read(&path));
+    let collateral = serde_json::json!({
+        "tee": "snp",
+        "ask_ark_chain": String::from_utf8_lossy(&chain),
+        "crl": hex::encode(crl),
+        "vek": "",
+    });
+    Vector {
+        name: named(folder),
+        quote: Writer::new().field(&report).field(&certificate).finish(),
+        collateral: collateral.to_string().into_bytes(),
+    }
 }
 
 pub(crate) fn quotes() -> Vec<Seed> {
@@ -76,15 +106,20 @@ pub(crate) fn pairs() -> Vec<Seed> {
     without_repetitions(pairs.collect())
 }
 
-/// The roots of all vectors.
+/// The roots of all vectors: in a chain, the last certificate.
 pub(crate) fn anchors() -> Vec<Anchor> {
+    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
     let pems: BTreeSet<Vec<u8>> = below(&root().join("tests/vectors"))
         .into_iter()
         .flat_map(|folder| files_of(&folder, "pem"))
         .map(|path| read(&path))
         .collect();
     pems.iter()
-        .filter_map(|pem| Anchor::insecure_from_pem(&String::from_utf8_lossy(pem)).ok())
+        .filter_map(|pem| {
+            let text = String::from_utf8_lossy(pem).into_owned();
+            let last = text.rfind(BEGIN)?;
+            Anchor::insecure_from_pem(&text[last..]).ok()
+        })
         .collect()
 }
 

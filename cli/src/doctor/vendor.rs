@@ -123,6 +123,7 @@ impl Vendor {
             Utc(collateral.valid_until())
         ));
         let question = Question {
+            kind: None,
             evidence: &found.bytes,
             collateral: Some(&fetched.json),
             anchors: &self.anchors,
@@ -144,11 +145,12 @@ impl Vendor {
             });
         }
         if let Some(claims) = &judgement.claims {
-            let advisories = match claims.tcb.advisories.as_slice() {
-                [] => "no advisories".to_owned(),
-                some => some.join(", "),
+            let advisories = match claims.tcb().map(|tcb| tcb.advisories.as_slice()) {
+                None => String::new(),
+                Some([]) => "; no advisories".to_owned(),
+                Some(some) => format!("; {}", some.join(", ")),
             };
-            walk.ok(format!("{}; {advisories}", claims.tcb.status));
+            walk.ok(format!("{}{advisories}", claims.tcb_words()));
         }
         Ok(())
     }
