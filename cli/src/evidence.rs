@@ -5,6 +5,7 @@
 
 mod fields;
 pub(crate) mod judge;
+pub(crate) mod measure;
 mod vectors;
 
 use std::path::Path;

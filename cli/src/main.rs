@@ -13,7 +13,6 @@ mod failure;
 mod files;
 mod first_use;
 mod manifest;
-mod measure;
 mod memory;
 mod render;
 mod status;
@@ -49,7 +48,7 @@ fn run(stoa: &Stoa, terminal: &mut Terminal<'_>) -> Exit {
     let done = match &stoa.command {
         Command::Verify(args) => verify::run(&stoa.global, args, terminal),
         Command::Evidence(args) => evidence::run(&stoa.global, &args.command, terminal),
-        Command::Measure(args) => measure::run(&stoa.global, args, terminal),
+        Command::Measure(args) => evidence::measure::run(&stoa.global, args, terminal),
         Command::Manifest(args) => manifest::run(&stoa.global, args, terminal),
         Command::Status(args) => status::run(&stoa.global, args, terminal),
         Command::Collateral(args) => collateral::run(&stoa.global, args, terminal),

@@ -3,7 +3,7 @@
 use marble_sdk::MarbleConfig;
 use stoa_client::{Bundle, SeenMesh, Statement, reference};
 use stoa_manifest::Manifest;
-use stoa_manifest::template::{Entry, EntryKind, Place, Root, Scope, Template};
+use stoa_manifest::template::{Entry, EntryKind, Facts, Place, Root, Scope, Template};
 
 use crate::{Seed, seeds};
 
@@ -15,6 +15,10 @@ pub(crate) fn manifest(bytes: &[u8]) {
 pub(crate) fn template(bytes: &[u8]) {
     struct Anything;
     impl Scope for Anything {
+        fn names(&self, _: Root) -> Vec<&str> {
+            vec!["a", "bc", "def"]
+        }
+
         fn entry(&self, root: Root, name: &str) -> Option<Entry<'_>> {
             let kind = match (root, name.len() % 3) {
                 (Root::MarbleRun, _) | (_, 0) => EntryKind::Certificate,
@@ -26,6 +30,7 @@ pub(crate) fn template(bytes: &[u8]) {
                 certificate: b"\x30\x00",
                 private: b"\x00private",
                 public: b"\xffpublic",
+                facts: Facts::default(),
             })
         }
     }

@@ -56,10 +56,10 @@ fn of_snp(folder: &Path, verdict: &Value) -> Vector {
     let report = read(&folder.join("report.bin"));
     let chain = file("chain").map_or(Vec::new(), |path| read(&path));
     // A list belongs to a vector by its name.
-    let lists = files_of(folder, "der")
+    let mut lists = files_of(folder, "der")
         .into_iter()
         .filter(|path| named(path).ends_with("crl.der"));
-    let crl = lists.last().map_or(Vec::new(), |path| read(&path));
+    let crl = lists.next_back().map_or(Vec::new(), |path| read(&path));
     let collateral = serde_json::json!({
         "tee": "snp",
         "ask_ark_chain": String::from_utf8_lossy(&chain),
