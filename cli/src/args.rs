@@ -131,9 +131,10 @@ Examples:
 /// What a command that verifies may be told to trust.
 #[derive(Debug, Args)]
 pub(crate) struct Trusted {
-    /// Also trust evidence under this root (one certificate in PEM). Whoever holds its key can forge everything
+    /// Also trust evidence under this root (one certificate in PEM). Whoever holds its key can forge everything. Again for
+    /// another vendor's
     #[arg(long, value_name = "FILE")]
-    pub(crate) insecure_trust_root: Option<PathBuf>,
+    pub(crate) insecure_trust_root: Vec<PathBuf>,
     /// TCB statuses of the coordinator's platform to accept beyond the reference's
     #[arg(long, value_name = "STATUS", value_delimiter = ',')]
     pub(crate) accept_tcb: Vec<String>,
@@ -174,7 +175,7 @@ pub(crate) struct Collateral {
     pub(crate) command: CollateralCommand,
     /// Also believe collateral under this root (one certificate in PEM). Whoever holds its key can forge everything
     #[arg(long, global = true, value_name = "FILE")]
-    pub(crate) insecure_trust_root: Option<PathBuf>,
+    pub(crate) insecure_trust_root: Vec<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -207,12 +208,13 @@ pub(crate) struct Doctor {
     /// Go on with this evidence instead of asking a TEE
     #[arg(long, value_name = "FILE")]
     pub(crate) evidence: Option<PathBuf>,
-    /// Collateral services to test, in their order: URLs of PCCS or PCS, or bundle:FILE
+    /// Collateral services to test, in their order: URLs of PCCS or PCS, kds:URL for AMD, or bundle:FILE
     #[arg(long, value_name = "SOURCES", value_delimiter = ',')]
     pub(crate) from: Vec<String>,
-    /// Also believe evidence and collateral under this root (one certificate in PEM). Whoever holds its key can forge everything
+    /// Also believe evidence and collateral under this root (one certificate in PEM). Whoever holds its key can forge everything.
+    /// Again for another vendor's
     #[arg(long, value_name = "FILE")]
-    pub(crate) insecure_trust_root: Option<PathBuf>,
+    pub(crate) insecure_trust_root: Vec<PathBuf>,
     /// Look for interfaces below this folder: the root of another file system
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub(crate) system_root: PathBuf,
@@ -247,7 +249,7 @@ pub(crate) struct CollateralFetch {
     /// Where from, in this order: URLs of PCCS or PCS, or bundle:FILE
     #[arg(long, required = true, value_name = "SOURCES", value_delimiter = ',')]
     pub(crate) from: Vec<String>,
-    /// Of which platform: sgx or tdx, FMSPC, CA: sgx:00906ed50000:platform
+    /// Of which platform: sgx or tdx, FMSPC, CA: sgx:00906ed50000:platform; or snp and product: snp:milan:vcek
     #[arg(long, value_name = "PLATFORM")]
     pub(crate) platform: Vec<String>,
     /// Of the platform that this quote comes from

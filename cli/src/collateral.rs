@@ -29,7 +29,7 @@ pub(crate) fn run(
     args: &args::Collateral,
     terminal: &mut Terminal<'_>,
 ) -> Result<Exit, Failure> {
-    let anchors = anchors(args.insecure_trust_root.as_deref(), terminal)?;
+    let anchors = anchors(&args.insecure_trust_root, terminal)?;
     let trust = Trust {
         anchors: &anchors,
         algorithms: rustls::crypto::aws_lc_rs::default_provider()
@@ -63,11 +63,11 @@ pub(crate) fn run(
 }
 
 pub(crate) fn anchors(
-    insecure: Option<&Path>,
+    insecure: &[PathBuf],
     terminal: &mut Terminal<'_>,
 ) -> Result<Vec<Anchor>, Failure> {
     let mut anchors = Anchor::vendors();
-    if let Some(path) = insecure {
+    for path in insecure {
         let bytes = files::read(path, stoa_attestation::COLLATERAL_LEN_MAX)?;
         let anchor = Anchor::insecure_from_pem(&String::from_utf8_lossy(&bytes))
             .map_err(|error| Failure::of(Exit::Usage, &error).in_file(path))?;
@@ -140,9 +140,9 @@ fn platforms(fetch: &CollateralFetch) -> Result<Vec<Platform>, Failure> {
     for path in &fetch.evidence {
         let bytes = files::read(path, EVIDENCE_BYTES_MAX)?;
         let unverified = Evidence::detect(&bytes)
-            .and_then(|evidence| evidence.unverified_platform())
+            .and_then(|evidence| Platform::of_evidence(&evidence))
             .map_err(|error| Failure::of(Exit::Usage, &error).in_file(path))?;
-        platforms.push(Platform::from(&unverified));
+        platforms.push(unverified);
     }
     platforms.sort();
     platforms.dedup();
@@ -164,7 +164,7 @@ async fn first_good(
     now: UnixTime,
 ) -> Result<(Vec<u8>, String), Failure> {
     let mut causes = Vec::new();
-    for source in sources {
+    for source in sources.iter().filter(|source| source.serves(platform)) {
         match source.fetch(platform).await {
             Ok(got) => match verified(platform, &got.json, trust) {
                 Ok(collateral) if collateral.valid_until() >= now => {
@@ -181,6 +181,10 @@ async fn first_good(
             },
             Err(error) => causes.push(error),
         }
+    }
+    if causes.is_empty() {
+        let platform = platform.words();
+        return Err(CollateralError::SourceMissing { platform }.into());
     }
     if causes.len() == 1 {
         return Err(causes.remove(0).into());
@@ -200,9 +204,9 @@ fn verified(
     let collateral = Collateral::parse(json)
         .and_then(|parsed| parsed.verify(trust))
         .map_err(|invalid| format!("{invalid}  [{}]", invalid.code()))?;
-    if (collateral.kind(), collateral.fmspc()) != (platform.kind, Some(platform.fmspc)) {
-        return Err(format!("it is that of another platform than {platform}"));
-    }
+    platform
+        .check(&collateral)
+        .map_err(|_| format!("it is that of another platform than {platform}"))?;
     Ok(collateral)
 }
 
@@ -289,6 +293,7 @@ fn row(platform: &Platform, entry: &Entry, trust: &Trust<'_>, now: UnixTime) -> 
                 "platform": platform.to_string(), "fetched_at": fetched_at, "verified": true,
                 "evaluation_number": collateral.evaluation_number(),
                 "root_crl_number": crl(CrlName::Root), "pck_crl_number": crl(CrlName::Pck),
+                "ark_crl_number": crl(CrlName::Ark),
                 "until": Utc(collateral.valid_until()).to_string(),
                 "objects": objects, "warnings": report::dates(&collateral, now),
             })
@@ -311,12 +316,16 @@ fn text(row: &Value) -> String {
         return lines.join("\n");
     }
     lines.push(format!("  verified       until {}", of("until")));
-    lines.push(format!(
-        "  numbers        TCB evaluation {}, root CRL 0x{}, PCK CRL 0x{}",
-        row["evaluation_number"],
-        of("root_crl_number"),
-        of("pck_crl_number")
-    ));
+    lines.push(if row["evaluation_number"].is_null() {
+        format!("  numbers        ARK CRL 0x{}", of("ark_crl_number"))
+    } else {
+        format!(
+            "  numbers        TCB evaluation {}, root CRL 0x{}, PCK CRL 0x{}",
+            row["evaluation_number"],
+            of("root_crl_number"),
+            of("pck_crl_number")
+        )
+    });
     for object in row["objects"].as_array().into_iter().flatten() {
         let part = |name: &str| object[name].as_str().unwrap_or_default();
         lines.push(format!(

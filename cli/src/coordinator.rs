@@ -64,7 +64,7 @@ impl Wanted {
             accepted.extend(trusted.accept_advisory.iter().cloned());
         }
         let mut anchors = Anchor::vendors();
-        if let Some(path) = &trusted.insecure_trust_root {
+        for path in &trusted.insecure_trust_root {
             let anchor = read_anchor("--insecure-trust-root", path)?;
             terminal.talk(&format!(
                 "warning: evidence under {} (SHA-256 {}) is believed; whoever holds its key can forge all of it",

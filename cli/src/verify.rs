@@ -148,7 +148,7 @@ fn show(
     let heading = Heading {
         of,
         manifest: manifest.as_deref().unwrap_or("the manifest"),
-        insecure: args.trusted.insecure_trust_root.is_some(),
+        insecure: !args.trusted.insecure_trust_root.is_empty(),
         verbose: global.verbose,
     };
     if global.json {

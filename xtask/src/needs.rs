@@ -34,6 +34,8 @@ pub enum Probe {
     Python(&'static str),
     /// The standard library of this target, beside that of the host (rust-toolchain.toml names it).
     Target(&'static str),
+    /// A crate outside the workspace, by its folder, that cargo can build: its dependencies are here or can be had.
+    Crate(&'static str),
     /// The user is root.
     Root,
 }
@@ -86,6 +88,11 @@ pub const NEEDS: &[Need] = &[
         package: None,
     },
     Need {
+        name: "sev",
+        probe: Probe::Crate("tests/sev"),
+        package: None,
+    },
+    Need {
         name: "strace",
         probe: Probe::Program("strace"),
         package: Some("strace"),
@@ -113,6 +120,7 @@ impl Need {
             Probe::Program(name) => is_on_path(name),
             Probe::Python(module) => can_import(module),
             Probe::Target(name) => has_target(name),
+            Probe::Crate(folder) => has_dependencies(folder),
         }
     }
 }
@@ -127,6 +135,18 @@ fn has_target(name: &str) -> bool {
 fn can_import(module: &str) -> bool {
     Command::new("python3")
         .args(["-c", &format!("import {module}")])
+        .stderr(std::process::Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+fn has_dependencies(folder: &str) -> bool {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .join(folder);
+    Command::new("cargo")
+        .args(["fetch", "--quiet", "--locked", "--manifest-path"])
+        .arg(manifest.join("Cargo.toml"))
         .stderr(std::process::Stdio::null())
         .status()
         .is_ok_and(|status| status.success())

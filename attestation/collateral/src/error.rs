@@ -116,6 +116,12 @@ pub enum CollateralError {
         #[source]
         older: CollateralOlder,
     },
+    /// None of the sources is one that could have it.
+    #[error("no source of collateral is configured that could have that of {platform}")]
+    SourceMissing {
+        /// Which platform.
+        platform: String,
+    },
     /// No source gave it; what each said.
     #[error("no source has collateral of {platform}: {}", causes.join("; "))]
     NoSource {
@@ -194,6 +200,7 @@ impl Explain for CollateralError {
         match self {
             Self::UrlInvalid { .. } => "collateral-url-invalid",
             Self::SourceInvalid { .. } => "collateral-source-invalid",
+            Self::SourceMissing { .. } => "collateral-source-missing",
             Self::WentBack { older, .. } => older.code(),
             Self::BundleUnusable { .. } => "collateral-bundle-unusable",
             Self::Unreachable { .. }
@@ -219,6 +226,10 @@ impl Explain for CollateralError {
             Self::UrlInvalid { .. } | Self::SourceInvalid { .. } => {
                 "write http://HOST:PORT, https://HOST[:PORT], kds:URL or bundle:FILE (docs/reference/collateral.md)".to_owned()
             }
+            Self::SourceMissing { .. } => {
+                "add one to --collateral: for SGX and TDX the URL of a PCCS, for SNP kds:https://kdsintf.amd.com, for any a bundle"
+                    .to_owned()
+            }
             Self::NoSource { .. } => {
                 "check each source in the message: that it can be reached from here, and knows this platform".to_owned()
             }
@@ -230,7 +241,9 @@ impl Explain for CollateralError {
             Self::WentBack { older, .. } => return older.remedy(),
             Self::BundleUnusable { .. } => "make it again: stoa collateral fetch, then stoa collateral pack".to_owned(),
             Self::NotInBundle { .. } => "fetch this platform's collateral and pack it into the bundle".to_owned(),
-            Self::PlatformMalformed { .. } => "write it as sgx:FMSPC:CA, say sgx:00906ed50000:platform".to_owned(),
+            Self::PlatformMalformed { .. } => {
+                "write it as sgx:FMSPC:CA, say sgx:00906ed50000:platform, or as snp:PRODUCT:vcek".to_owned()
+            },
             Self::Unreachable { .. } | Self::TooSlow { .. } => {
                 "check that the collateral service runs and can be reached from here, then try again".to_owned()
             }

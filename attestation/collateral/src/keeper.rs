@@ -14,9 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustls_pki_types::{SignatureVerificationAlgorithm, UnixTime};
-use stoa_attestation::{
-    Anchor, Collateral, Floors, SignatureMemo, Trust, UnverifiedPlatform, Verified,
-};
+use stoa_attestation::{Anchor, Collateral, Floors, SignatureMemo, Trust, Verified};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 
 use crate::error::CollateralError;
@@ -24,7 +22,8 @@ use crate::platform::Platform;
 use crate::report::{self, Row};
 use crate::source::Source;
 
-/// Most platforms (TEE, FMSPC, CA) that are kept: strangers can name some, so there is an end.
+/// Most platforms (TEE, FMSPC, CA; or product and chip) that are kept: strangers can name some, so there is an end. SNP
+/// evidence that brings its certificate needs one place for all chips of its product.
 pub const PLATFORMS_MAX: usize = 256;
 /// Most fetches under way at once.
 pub const FETCHES_MAX: usize = 4;
@@ -189,10 +188,10 @@ impl Keeper {
     /// [`CollateralError`]; a platform whose last fetch failed moments ago gets that error again without a new fetch.
     pub async fn endorsement(
         &self,
-        platform: &UnverifiedPlatform,
+        platform: impl Into<Platform>,
         now: UnixTime,
     ) -> Result<Arc<Endorsement>, CollateralError> {
-        let key = Platform::from(platform);
+        let key = platform.into();
         let slot = self.slot(&key)?;
         if let Some(known) = known(&slot)? {
             return Ok(known);
@@ -344,10 +343,17 @@ impl Keeper {
         now: UnixTime,
     ) -> Result<Endorsement, CollateralError> {
         let _place = self.fetches.acquire().await;
-        let share = FETCH_TIME_MAX / u32::try_from(self.sources.len().max(1)).unwrap_or(u32::MAX);
+        let sources = self.sources.iter().filter(|source| source.serves(platform));
+        let sources: Vec<&Source> = sources.collect();
+        if sources.is_empty() {
+            return Err(CollateralError::SourceMissing {
+                platform: platform.words(),
+            });
+        }
+        let share = FETCH_TIME_MAX / u32::try_from(sources.len()).unwrap_or(u32::MAX);
         let mut errors = Vec::new();
         let mut ended: Option<Endorsement> = None;
-        for source in &self.sources {
+        for source in sources {
             let asked = tokio::time::timeout(share, self.ask(source, platform, now)).await;
             let slow = |_| CollateralError::TooSlow {
                 url: source.name(),
@@ -386,17 +392,9 @@ impl Keeper {
         let verified = Collateral::parse(&fetched.json)
             .and_then(|parsed| parsed.verify(&self.trust()))
             .map_err(not_verified)?;
-        if (verified.kind(), verified.fmspc()) != (platform.kind, Some(platform.fmspc)) {
-            return Err(CollateralError::NotVerified {
-                url: url(),
-                cause: format!(
-                    "it is that of {} FMSPC {}, not of {}",
-                    verified.kind().name(),
-                    verified.fmspc().map_or("none".to_owned(), hex::encode),
-                    platform.words()
-                ),
-            });
-        }
+        platform
+            .check(&verified)
+            .map_err(|cause| CollateralError::NotVerified { url: url(), cause })?;
         self.floors_now()
             .check(&Floors::of(&verified))
             .map_err(|older| CollateralError::WentBack { url: url(), older })?;

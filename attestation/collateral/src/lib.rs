@@ -1,4 +1,5 @@
-//! Asks the vendor what is current: collateral of SGX and TDX platforms from a PCS, a PCCS or an offline bundle.
+//! Asks the vendor what is current: collateral of SGX and TDX platforms from a PCS or a PCCS, of SEV-SNP chips from a KDS,
+//! of any from an offline bundle.
 //!
 //! [`Source`] fetches once; [`Keeper`] fetches ahead, checks every signature as it arrives, keeps the result and renews
 //! it before it ends, so that nothing on the way of a warm request touches the network.
@@ -6,6 +7,7 @@
 
 pub mod bundle;
 mod error;
+mod kds;
 mod keeper;
 mod pccs;
 mod platform;
@@ -15,11 +17,12 @@ mod transport;
 
 pub use bundle::Bundle;
 pub use error::CollateralError;
+pub use kds::Kds;
 pub use keeper::{
     Endorsement, FETCH_TIME_MAX, FETCHES_MAX, Keeper, PLATFORMS_MAX, RENEW_EVERY_SECS_MAX,
     RETRY_PAUSE_MAX,
 };
 pub use pccs::{Fetched, Pccs};
-pub use platform::Platform;
+pub use platform::{Chip, Platform};
 pub use source::{SOURCES_MAX, Source, read_bundle};
 pub use transport::{BODY_BYTES_MAX, HEAD_BYTES_MAX, REQUEST_TIME_MAX, RETRY_AFTER_MAX};

@@ -14,6 +14,7 @@ use percent_encoding::percent_decode_str;
 use rustls::ClientConfig;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use stoa_attestation::Kind;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
@@ -63,9 +64,24 @@ impl Pccs {
     /// # Errors
     /// [`CollateralError`] of the first request that fails.
     pub async fn fetch(&self, platform: &Platform) -> Result<Fetched, CollateralError> {
-        let tee = platform.tee()?;
-        let tcb = format!("tcb?fmspc={}", hex::encode(platform.fmspc));
-        let pck_crl = format!("pckcrl?ca={}&encoding=der", platform.ca);
+        let (tee, fmspc, ca) = match platform {
+            Platform::Intel {
+                kind: Kind::SgxDcap,
+                fmspc,
+                ca,
+            } => ("sgx", fmspc, ca),
+            Platform::Intel {
+                kind: Kind::TdxDcap,
+                fmspc,
+                ca,
+            } => ("tdx", fmspc, ca),
+            Platform::Intel { .. } | Platform::Amd { .. } => {
+                let kind = platform.kind().name();
+                return Err(CollateralError::KindUnknown { kind });
+            }
+        };
+        let tcb = format!("tcb?fmspc={}", hex::encode(fmspc));
+        let pck_crl = format!("pckcrl?ca={ca}&encoding=der");
         let ((tcb, tcb_api), (qe, qe_api), (pck_crl, crl_api), root_crl) = tokio::try_join!(
             self.get(tee, &tcb),
             self.get(tee, "qe/identity"),
@@ -195,7 +211,7 @@ fn chain(answer: &Answer, header: &'static str) -> Result<String, CollateralErro
 }
 
 /// The header Date (RFC 9110, 6.6.1), in the one form that may be sent.
-fn served_at(headers: &HeaderMap) -> Option<u64> {
+pub(crate) fn served_at(headers: &HeaderMap) -> Option<u64> {
     let text = headers.get(DATE)?.to_str().ok()?;
     let date = OffsetDateTime::parse(text, &Rfc2822).ok()?;
     u64::try_from(date.unix_timestamp()).ok()

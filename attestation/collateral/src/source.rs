@@ -1,4 +1,4 @@
-//! Where collateral comes from: a service of Intel's kind, or a bundle in a file; written as one text each.
+//! Where collateral comes from: a service of Intel's kind or of AMD's, or a bundle in a file; written as one text each.
 //!
 //! Does not live here: the order of several and what is kept (`keeper`).
 
@@ -10,6 +10,7 @@ use rustls::ClientConfig;
 
 use crate::bundle::{BUNDLE_BYTES_MAX, Bundle};
 use crate::error::CollateralError;
+use crate::kds::Kds;
 use crate::pccs::{Fetched, Pccs};
 use crate::platform::Platform;
 
@@ -22,12 +23,14 @@ pub const SOURCES_MAX: usize = 8;
 pub enum Source {
     /// Intel's PCS or a PCCS.
     Pccs(Pccs),
+    /// AMD's KDS.
+    Kds(Kds),
     /// A bundle in a file, read again at each fetch, so that it can be replaced.
     Bundle(PathBuf),
 }
 
 impl Source {
-    /// Reads `http://..`, `https://..` or `bundle:FILE`. `tls` is for https only.
+    /// Reads `http://..`, `https://..`, `kds:http://..`, `kds:https://..` or `bundle:FILE`. `tls` is for https only.
     ///
     /// # Errors
     /// [`CollateralError::SourceInvalid`], [`CollateralError::UrlInvalid`].
@@ -42,11 +45,14 @@ impl Source {
             }
             return Ok(Self::Bundle(PathBuf::from(path)));
         }
+        if let Some(url) = text.strip_prefix("kds:") {
+            return Kds::new(url, tls).map(Self::Kds);
+        }
         if Self::is_url(text) {
             return Pccs::new(text, tls).map(Self::Pccs);
         }
         Err(invalid(
-            "it begins with neither http://, https:// nor bundle:",
+            "it begins with neither http://, https://, kds: nor bundle:",
         ))
     }
 
@@ -85,7 +91,18 @@ impl Source {
     pub fn name(&self) -> String {
         match self {
             Self::Pccs(pccs) => pccs.url().to_owned(),
+            Self::Kds(kds) => format!("kds:{}", kds.url()),
             Self::Bundle(path) => format!("bundle:{}", path.display()),
+        }
+    }
+
+    /// Whether it may have collateral of such a platform at all.
+    #[must_use]
+    pub fn serves(&self, platform: &Platform) -> bool {
+        match (self, platform) {
+            (Self::Pccs(_), Platform::Intel { .. }) | (Self::Kds(_), Platform::Amd { .. }) => true,
+            (Self::Pccs(_), Platform::Amd { .. }) | (Self::Kds(_), Platform::Intel { .. }) => false,
+            (Self::Bundle(_), _) => true,
         }
     }
 
@@ -96,6 +113,7 @@ impl Source {
     pub async fn fetch(&self, platform: &Platform) -> Result<Fetched, CollateralError> {
         match self {
             Self::Pccs(pccs) => pccs.fetch(platform).await,
+            Self::Kds(kds) => kds.fetch(platform).await,
             Self::Bundle(path) => {
                 let (path, platform) = (path.clone(), platform.clone());
                 let read = move || from_bundle(&path, &platform);
@@ -167,7 +185,11 @@ mod tests {
 
     #[test]
     fn sources_are_read_in_their_order_and_named_as_written() {
-        let texts = ["http://127.0.0.1:8081", "bundle:/etc/stoa/collateral.json"];
+        let texts = [
+            "http://127.0.0.1:8081",
+            "kds:http://127.0.0.1:8082",
+            "bundle:/etc/stoa/collateral.json",
+        ];
         let sources = Source::parse_all(&texts, no_tls).unwrap();
         let names: Vec<String> = sources.iter().map(Source::name).collect();
         assert_eq!(names, texts);
@@ -175,7 +197,14 @@ mod tests {
 
     #[test]
     fn what_is_no_source_is_refused_with_its_text() {
-        for text in ["", "bundle:", "file.json", "ftp://x", "127.0.0.1:8081"] {
+        for text in [
+            "",
+            "bundle:",
+            "file.json",
+            "ftp://x",
+            "127.0.0.1:8081",
+            "kdS:x",
+        ] {
             let error = Source::parse(text, None).err().unwrap().to_string();
             assert!(
                 error.starts_with(&format!("`{text}` is no source")),

@@ -120,7 +120,7 @@ pub fn check_clock(quoted_at: u64, time: u64, now: UnixTime) -> Result<(), Chann
 ///
 /// Accepted are: the digest that the reference names and nothing else; if it names none, the default digest, and, if
 /// the evidence was verified under an insecure anchor of the verifier's own, the digest whose only switch is this
-/// very root.
+/// very root, or this root and one more of the verifier's `anchors` in the other vendor's place.
 ///
 /// # Errors
 /// [`ChannelError::SecurityDigestDiffers`] with all of them.
@@ -128,6 +128,7 @@ pub fn check_security_digest(
     digest: &[u8; 48],
     reference: &Reference,
     anchor: &Anchor,
+    anchors: &[Anchor],
 ) -> Result<(), ChannelError> {
     let mut accepted = Vec::new();
     match reference.security_digest {
@@ -135,11 +136,19 @@ pub fn check_security_digest(
         None => {
             accepted.push(("the default", default_security_digest()));
             if anchor.is_insecure() {
-                let root = Switches::insecure_trust_root(&anchor.sha256());
                 accepted.push((
-                    "insecure-trust-root with this verifier's own root alone",
-                    root.digest(),
+                    "this verifier's own insecure root alone",
+                    digest_of(&[anchor]),
                 ));
+                let others = anchors
+                    .iter()
+                    .filter(|other| other.is_insecure() && other.vendor() != anchor.vendor());
+                accepted.extend(others.map(|other| {
+                    (
+                        "this verifier's own insecure roots of both vendors",
+                        digest_of(&[anchor, other]),
+                    )
+                }));
             }
         }
     }
@@ -154,6 +163,12 @@ pub fn check_security_digest(
         got: hex::encode(digest),
         accepted: accepted.join(" or "),
     })
+}
+
+fn digest_of(roots: &[&Anchor]) -> [u8; 48] {
+    Switches::insecure_trust_roots(roots.iter().copied())
+        .expect("there is one root of each vendor")
+        .digest()
 }
 
 /// The state bytes are of the mesh that is pinned.

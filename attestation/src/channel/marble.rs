@@ -194,7 +194,12 @@ impl AwaitCoordinator {
             .iter()
             .find(|anchor| anchor.sha256() == claims.anchor)
             .expect("the evidence was just verified under one of these anchors");
-        check_security_digest(&state.security_digest, check.reference, anchor)?;
+        check_security_digest(
+            &state.security_digest,
+            check.reference,
+            anchor,
+            check.trust.anchors,
+        )?;
         check_session_signature(
             &self.session.signature_input(&state),
             &session.spki,

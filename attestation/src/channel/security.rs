@@ -10,10 +10,13 @@ use sha2::{Digest, Sha384};
 use stoa_explain::Explain;
 
 use crate::lp::Writer;
+use crate::trust::{Anchor, Vendor};
 
 const LABEL: &str = "stoa/security/1";
-/// The switch that adds a vendor root of the user's own.
+/// The switch that adds a root of the user's own, in Intel's place.
 const INSECURE_TRUST_ROOT: &str = "insecure-trust-root";
+/// The same in AMD's place.
+const INSECURE_TRUST_ROOT_AMD: &str = "insecure-trust-root-amd";
 /// What a switch without an argument is set to.
 pub const SWITCH_ON: &str = "1";
 
@@ -28,7 +31,7 @@ impl Switches {
         Self::default()
     }
 
-    /// Exactly `insecure-trust-root`, for this root.
+    /// Exactly `insecure-trust-root`, for this root in Intel's place.
     ///
     /// `sha256` is the SHA-256 of the root certificate's DER.
     #[must_use]
@@ -37,6 +40,24 @@ impl Switches {
             INSECURE_TRUST_ROOT.to_owned(),
             hex::encode(sha256),
         )]))
+    }
+
+    /// Exactly the switches of the insecure ones among `anchors`; the vendors' own need none.
+    ///
+    /// # Errors
+    /// [`BadSwitch::Twice`] if two of them stand in one vendor's place.
+    pub fn insecure_trust_roots<'a>(
+        anchors: impl IntoIterator<Item = &'a Anchor>,
+    ) -> Result<Self, BadSwitch> {
+        let mut switches = Self::none();
+        for anchor in anchors.into_iter().filter(|anchor| anchor.is_insecure()) {
+            let name = match anchor.vendor() {
+                Vendor::Intel => INSECURE_TRUST_ROOT,
+                Vendor::Amd => INSECURE_TRUST_ROOT_AMD,
+            };
+            switches.set(name, &hex::encode(anchor.sha256()))?;
+        }
+        Ok(switches)
     }
 
     /// Adds a switch; `value` is [`SWITCH_ON`] if it takes no argument.

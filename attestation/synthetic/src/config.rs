@@ -9,7 +9,7 @@ use serde::Deserialize;
 use stoa_attestation::lp::Writer;
 use stoa_explain::Explain;
 
-use crate::knobs::{Flip, PlatformTcb, Tee};
+use crate::knobs::{Flip, PlatformTcb, ProgramTee};
 
 /// Bytes of a configuration file, at most.
 const CONFIG_LEN_MAX: u64 = 64 * 1024;
@@ -21,7 +21,7 @@ const CONFIG_ENTRIES_MAX: usize = 1024;
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// What kind of TEE.
-    pub tee: Tee,
+    pub tee: ProgramTee,
     /// Path of the program; a relative one starts at the configuration's folder, as all paths here do.
     pub executable: String,
     /// Arguments after the program's own name; `--tee socket:PATH` and the host's arguments follow them.
@@ -42,7 +42,7 @@ pub struct Config {
     /// ISVSVN.
     #[serde(default)]
     pub security_version: u16,
-    /// ATTRIBUTES.DEBUG or TDATTRIBUTES.DEBUG.
+    /// ATTRIBUTES.DEBUG, TDATTRIBUTES.DEBUG, or DEBUG of the guest policy.
     #[serde(default)]
     pub debug: bool,
     /// Fault: what the platform's SVNs reach; absent: as the platform's folder says. Not measured.
@@ -245,7 +245,7 @@ A = "1"
     #[test]
     fn reads_every_field() {
         let config = Config::parse(WHOLE).unwrap();
-        assert_eq!(config.tee, Tee::Sgx);
+        assert_eq!(config.tee, ProgramTee::Sgx);
         assert_eq!(config.argv, ["--config", "marble.json"]);
         assert_eq!(config.tcb, Some(PlatformTcb::OutOfDate));
         assert_eq!(config.flip, Some(Flip { byte: 400, mask: 1 }));
@@ -297,7 +297,7 @@ A = "1"
         let base = Config::parse(WHOLE).unwrap();
         type Change = (&'static str, fn(&mut Config));
         let changed: [Change; 7] = [
-            ("tee", |c| c.tee = Tee::Tdx),
+            ("tee", |c| c.tee = ProgramTee::Tdx),
             ("executable", |c| c.executable.push('x')),
             ("argv", |c| {
                 c.argv = vec!["--config".into(), "marble.jsox".into()]

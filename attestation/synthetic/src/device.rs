@@ -2,7 +2,7 @@
 //!
 //! Frame, both ways: u32 big-endian length of what follows (1 to 64 KiB), op u8, body. One request at a time a
 //! connection. Ops:
-//! - 1 evidence: body is the report data (64); answer kind u16 big-endian, then the quote.
+//! - 1 evidence: body is the report data (64); answer kind u16 big-endian, then the evidence as it travels.
 //! - 2 sealing key: policy u8 (1 measurement, 2 signer), id (32); answer 32 bytes.
 //! - 3 info: empty; answer LP("stoa/tee-info/1") LP(kind u16) LP(measurement) LP(signer id) LP(product id u16)
 //!   LP(security version u16) LP(debug u8).
@@ -21,11 +21,12 @@ use stoa_attestation::lp::Writer;
 use stoa_explain::Explain as _;
 use zeroize::Zeroizing;
 
-use crate::knobs::Tee;
+use crate::knobs::ProgramTee;
 use crate::peer;
 use crate::platform::Platform;
 use crate::program::{Identity, Program, chain};
 use crate::quote::{SgxIdentity, TdIdentity};
+use crate::snp::GuestIdentity;
 
 /// Bytes of a frame after its length, at most.
 const FRAME_LEN_MAX: usize = 64 * 1024;
@@ -146,9 +147,9 @@ impl Device {
             .try_into()
             .map_err(|_| malformed(format!("the report data has {} bytes, not 64", body.len())))?;
         let identity = self.program.identity();
-        let quote = quote(&self.platform, identity, report_data);
+        let evidence = evidence(&self.platform, identity, report_data);
         let mut answer = identity.tee.kind_number().to_be_bytes().to_vec();
-        answer.extend(quote);
+        answer.extend(evidence);
         Ok(Zeroizing::new(answer))
     }
 
@@ -204,10 +205,10 @@ fn malformed(cause: String) -> Refused {
     Refused("synthetic-request-malformed", cause)
 }
 
-/// The quote of a program with this identity.
-fn quote(platform: &Platform, identity: &Identity, report_data: [u8; 64]) -> Vec<u8> {
+/// The evidence of a program with this identity.
+fn evidence(platform: &Platform, identity: &Identity, report_data: [u8; 64]) -> Vec<u8> {
     match identity.tee {
-        Tee::Sgx => platform.quote_sgx(
+        ProgramTee::Sgx => platform.quote_sgx(
             &SgxIdentity {
                 mrenclave: exact(&identity.measurement),
                 mrsigner: identity.signer_id,
@@ -217,11 +218,21 @@ fn quote(platform: &Platform, identity: &Identity, report_data: [u8; 64]) -> Vec
             },
             report_data,
         ),
-        Tee::Tdx => platform.quote_tdx(
+        ProgramTee::Tdx => platform.quote_tdx(
             &TdIdentity {
                 mrtd: exact(&identity.measurement),
                 // Nothing extends the runtime registers of a synthetic TD.
                 rtmr: [[0; 48]; 4],
+                debug: identity.debug,
+            },
+            report_data,
+        ),
+        ProgramTee::Snp => platform.evidence_snp(
+            &GuestIdentity {
+                measurement: exact(&identity.measurement),
+                id_key_digest: identity.id_key_digest(),
+                product_id: identity.product_id,
+                guest_svn: identity.security_version.into(),
                 debug: identity.debug,
             },
             report_data,
@@ -233,7 +244,7 @@ fn quote(platform: &Platform, identity: &Identity, report_data: [u8; 64]) -> Vec
 fn exact<const N: usize>(measurement: &[u8]) -> [u8; N] {
     measurement
         .try_into()
-        .expect("`program` makes 32 bytes for SGX and 48 for TDX")
+        .expect("`program` makes 32 bytes for SGX and 48 for TDX and SNP")
 }
 
 /// What a sealing key is bound to, beside platform and CPUSVN: as EGETKEY, product, version and debug always, and the

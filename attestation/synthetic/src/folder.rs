@@ -1,12 +1,14 @@
 //! DIR: what a platform keeps between runs. A seed, from which its PKI and sealing root come, and its TCB status.
 //!
-//! `platform.json` (mode 0600, in a folder of mode 0700) is the secret one; `root.pem` is for verifiers.
+//! `platform.json` and, with an SNP vendor, `snp-vendor.json` (mode 0600, in a folder of mode 0700) are secret; `root.pem`
+//! and `snp-root.pem` are for verifiers.
 //! Does not live here: what comes from the seed (`platform`).
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use stoa_explain::Explain;
@@ -14,6 +16,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::knobs::{Knobs, PlatformTcb};
 use crate::platform::Platform;
+use crate::snp_vendor::{NoRsaKey, SnpVendor, SnpVendorParts};
 
 /// Version of `platform.json`.
 const FORMAT: u32 = 1;
@@ -21,6 +24,9 @@ const FORMAT: u32 = 1;
 const STATE_LEN_MAX: u64 = 4096;
 const STATE_FILE: &str = "platform.json";
 const ROOT_FILE: &str = "root.pem";
+/// The SNP vendor, with its private keys.
+const SNP_FILE: &str = "snp-vendor.json";
+const SNP_ROOT_FILE: &str = "snp-root.pem";
 
 /// What `platform.json` says.
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
@@ -30,6 +36,45 @@ struct State {
     /// 64 hex digits.
     seed: String,
     tcb: String,
+}
+
+/// What `snp-vendor.json` says: keys in PKCS #8 and certificates in DER, all in hex.
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[serde(deny_unknown_fields)]
+struct SnpState {
+    format: u32,
+    ark: String,
+    ask: String,
+    ark_certificate: String,
+    ask_certificate: String,
+}
+
+impl SnpState {
+    fn of(parts: &SnpVendorParts) -> Self {
+        Self {
+            format: FORMAT,
+            ark: hex::encode(&*parts.ark),
+            ask: hex::encode(&*parts.ask),
+            ark_certificate: hex::encode(&parts.ark_certificate),
+            ask_certificate: hex::encode(&parts.ask_certificate),
+        }
+    }
+
+    fn parts(&self) -> Result<SnpVendorParts, String> {
+        if self.format != FORMAT {
+            return Err(format!(
+                "its format is {}, this program knows {FORMAT}",
+                self.format
+            ));
+        }
+        let bytes = |text: &str| hex::decode(text).map_err(|error| format!("no hex: {error}"));
+        Ok(SnpVendorParts {
+            ark: Zeroizing::new(bytes(&self.ark)?),
+            ask: Zeroizing::new(bytes(&self.ask)?),
+            ark_certificate: bytes(&self.ark_certificate)?,
+            ask_certificate: bytes(&self.ask_certificate)?,
+        })
+    }
 }
 
 /// Why a platform's folder cannot be used.
@@ -128,6 +173,40 @@ pub fn create_or_open(
     let platform = platform(&kept_seed, tcb);
     write(folder, ROOT_FILE, 0o644, platform.root_pem().as_bytes())?;
     Ok(platform)
+}
+
+/// The platform of a folder, certified by the SNP vendor that the folder keeps; a new one is made if it keeps none, which
+/// takes seconds. Its root is written beside the other one.
+///
+/// # Errors
+/// [`FolderError`]
+pub fn with_snp_vendor(folder: &Path, platform: Platform) -> Result<Platform, FolderError> {
+    let path = folder.join(SNP_FILE);
+    let malformed = |cause: String| FolderError::Malformed {
+        path: path.clone(),
+        cause,
+    };
+    let unusable_key = |error: NoRsaKey| malformed(error.to_string());
+    let vendor = match fs::read(&path) {
+        Ok(bytes) => {
+            let bytes = Zeroizing::new(bytes);
+            let kept: SnpState =
+                serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+            SnpVendor::from_parts(kept.parts().map_err(malformed)?).map_err(unusable_key)?
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let vendor = SnpVendor::generate().map_err(unusable_key)?;
+            let state = SnpState::of(&vendor.parts().map_err(unusable_key)?);
+            let text = Zeroizing::new(
+                serde_json::to_vec(&state).expect("a struct of text always serialises"),
+            );
+            write(folder, SNP_FILE, 0o600, &text)?;
+            vendor
+        }
+        Err(source) => return Err(unusable(&path, source)),
+    };
+    write(folder, SNP_ROOT_FILE, 0o644, vendor.root_pem().as_bytes())?;
+    Ok(platform.with_snp_vendor(Arc::new(vendor)))
 }
 
 /// Opens the platform of a folder, for a program that runs on it.

@@ -5,11 +5,44 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// What kind of TEE the evidence comes from.
-///
-/// A type of this crate, so that the unit tests of `stoa-attestation` can name it.
+/// What a program runs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
+pub enum ProgramTee {
+    /// An SGX enclave; quotes v3.
+    Sgx,
+    /// A TDX trust domain; quotes v4.
+    Tdx,
+    /// A guest under SEV-SNP; reports v3.
+    Snp,
+}
+
+impl ProgramTee {
+    /// `sgx`, `tdx` or `snp`, as in configurations.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sgx => "sgx",
+            Self::Tdx => "tdx",
+            Self::Snp => "snp",
+        }
+    }
+
+    /// The evidence kind on the wire: 1 sgx-dcap, 2 tdx-dcap, 3 snp (docs/protocol/attest-1.md, 1).
+    #[must_use]
+    pub fn kind_number(self) -> u16 {
+        match self {
+            Self::Sgx => 1,
+            Self::Tdx => 2,
+            Self::Snp => 3,
+        }
+    }
+}
+
+/// Which of Intel's TEEs a quote and its collateral are of.
+///
+/// A type of this crate, so that the unit tests of `stoa-attestation` can name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Tee {
     /// An SGX enclave; quotes v3.
     Sgx,
@@ -24,27 +57,6 @@ impl Tee {
         match self {
             Self::Sgx => "sgx",
             Self::Tdx => "tdx",
-        }
-    }
-
-    /// The evidence kind on the wire: 1 sgx-dcap, 2 tdx-dcap (docs/protocol/attest-1.md, 1).
-    #[must_use]
-    pub fn kind_number(self) -> u16 {
-        match self {
-            Self::Sgx => 1,
-            Self::Tdx => 2,
-        }
-    }
-}
-
-impl FromStr for Tee {
-    type Err = UnknownName;
-
-    fn from_str(text: &str) -> Result<Self, UnknownName> {
-        match text {
-            "sgx" => Ok(Self::Sgx),
-            "tdx" => Ok(Self::Tdx),
-            _ => Err(UnknownName::new("TEE", text, "sgx, tdx")),
         }
     }
 }
@@ -203,6 +215,10 @@ pub enum Revoked {
     PckCa,
     /// The signer of TCB info and QE identity (root CRL).
     TcbSigner,
+    /// SNP's ASK (the ARK's list).
+    Ask,
+    /// The VCEK of the chip at its TCB (the ARK's list).
+    Vcek,
 }
 
 impl FromStr for Revoked {
@@ -213,10 +229,12 @@ impl FromStr for Revoked {
             "pck" => Ok(Self::Pck),
             "pck-ca" => Ok(Self::PckCa),
             "tcb-signer" => Ok(Self::TcbSigner),
+            "ask" => Ok(Self::Ask),
+            "vcek" => Ok(Self::Vcek),
             _ => Err(UnknownName::new(
                 "certificate to revoke",
                 text,
-                "pck, pck-ca, tcb-signer",
+                "pck, pck-ca, tcb-signer, ask, vcek",
             )),
         }
     }

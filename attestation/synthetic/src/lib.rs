@@ -8,6 +8,7 @@
 
 pub mod ask;
 mod config;
+mod der;
 pub mod device;
 mod extension;
 pub mod folder;
@@ -21,13 +22,17 @@ mod program;
 mod quote;
 pub mod run;
 pub mod signer;
+mod snp;
+mod snp_vendor;
 mod tcb;
 
 pub use config::{Config, ConfigError};
 pub use device::Device;
-pub use knobs::{Flip, Knobs, PckCa, PlatformTcb, Revoked, Tee, UnknownName};
+pub use knobs::{Flip, Knobs, PckCa, PlatformTcb, ProgramTee, Revoked, Tee, UnknownName};
 pub use pccs::Service;
 pub use pki::ROOT_CRL_URL;
 pub use platform::{Collateral, Platform};
 pub use program::{Identity, Program, ProgramError};
 pub use quote::{SgxIdentity, TdIdentity};
+pub use snp::{GuestIdentity, PRODUCT as SNP_PRODUCT};
+pub use snp_vendor::{NoRsaKey, SnpVendor, SnpVendorParts};

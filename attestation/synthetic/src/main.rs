@@ -13,8 +13,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use stoa_explain::Explain;
 use stoa_synthetic::{
-    Config, Flip, Knobs, Platform, PlatformTcb, Program, Revoked, Service, Tee, ask, folder, run,
-    signer,
+    Config, Flip, Knobs, Platform, PlatformTcb, Program, ProgramTee, Revoked, Service, ask, folder,
+    run, signer,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -41,7 +41,10 @@ enum Command {
         /// Loopback address of the collateral service
         #[arg(long, default_value = "127.0.0.1:0")]
         listen: SocketAddr,
-        /// Revoke in the CRLs: pck, pck-ca, tcb-signer
+        /// Also be an AMD machine: make an own ARK and ASK once, write DIR/snp-root.pem, serve the routes of the KDS
+        #[arg(long)]
+        snp: bool,
+        /// Revoke in the CRLs: pck, pck-ca, tcb-signer, ask, vcek
         #[arg(long)]
         revoke: Vec<Revoked>,
         /// Seconds from issue to next update of collateral
@@ -116,11 +119,12 @@ fn main() -> ExitCode {
             seed,
             tcb,
             listen,
+            snp,
             revoke,
             collateral_lifetime_secs,
             collateral_shift_secs,
             tcb_evaluation_number,
-        } => platform(&dir, seed, tcb, listen, |knobs| Knobs {
+        } => platform(&dir, (seed, tcb, snp), listen, |knobs| Knobs {
             revoked: revoke,
             collateral_lifetime_secs,
             collateral_shift_secs,
@@ -169,13 +173,17 @@ fn main() -> ExitCode {
 
 fn platform(
     dir: &Path,
-    seed: Option<[u8; 32]>,
-    tcb: Option<PlatformTcb>,
+    (seed, tcb, snp): (Option<[u8; 32]>, Option<PlatformTcb>, bool),
     listen: SocketAddr,
     turn: impl FnOnce(Knobs) -> Knobs,
 ) -> Result<ExitCode, Failure> {
     let platform =
         folder::create_or_open(dir, seed, tcb).map_err(|error| failure(&error, EXIT_USAGE))?;
+    let platform = if snp {
+        folder::with_snp_vendor(dir, platform).map_err(|error| failure(&error, EXIT_USAGE))?
+    } else {
+        platform
+    };
     let knobs = turn(platform.knobs().clone());
     let service = Service::start(platform.with_knobs(knobs), listen).map_err(|error| Failure {
         code: "synthetic-service-unavailable",
@@ -208,8 +216,9 @@ fn measure(platform: &Path, config: &Path) -> Result<ExitCode, Failure> {
     let (_, program) = load(platform, config)?;
     let identity = program.identity();
     let name = match identity.tee {
-        Tee::Sgx => "unique_id",
-        Tee::Tdx => "mrtd",
+        ProgramTee::Sgx => "unique_id",
+        ProgramTee::Tdx => "mrtd",
+        ProgramTee::Snp => "measurement",
     };
     let said = serde_json::json!({
         "tee": identity.tee.name(),

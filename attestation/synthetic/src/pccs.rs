@@ -1,6 +1,7 @@
-//! Collateral over HTTP on loopback, in the form of the vendor's PCS and PCCS, version 4.
+//! Collateral over HTTP on loopback, in the form of Intel's PCS and PCCS, version 4, and of AMD's KDS.
 //!
-//! HTTP/1.1, one GET a connection; every limit is a constant. Source: Intel PCS API v4; PCCS adds `rootcacrl` (hex).
+//! HTTP/1.1, one GET a connection; every limit is a constant. Source: Intel PCS API v4; PCCS adds `rootcacrl` (hex);
+//! AMD 57230, 4 (`/vcek/v1/..`).
 //! Does not live here: the client (`stoa-collateral`).
 
 use std::fmt::Write as _;
@@ -19,6 +20,8 @@ use crate::platform::Platform;
 const HEAD_LEN_MAX: usize = 8 * 1024;
 /// Connections at the same time, at most; more are closed at once.
 const CONNECTIONS_MAX: usize = 64;
+/// Where the KDS has what it says of a product's VCEKs.
+const KDS_VCEK: &str = "/vcek/v1/Milan/";
 /// For the whole of one request, and for writing its answer.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -242,7 +245,51 @@ pub fn respond(platform: &Platform, target: &str, now: UnixTime) -> Response {
             headers: vec![("Content-Type", "application/pkix-crl".to_owned())],
             body: collateral(Tee::Sgx).root_ca_crl,
         },
-        _ => Response::text(404, "no such resource"),
+        _ => match path.strip_prefix(KDS_VCEK) {
+            Some(rest) => kds(platform, rest, parameter, now),
+            None => Response::text(404, "no such resource"),
+        },
+    }
+}
+
+/// What the KDS has of the product: chain, list, and the VCEK of this chip at its TCB.
+fn kds<'a>(
+    platform: &Platform,
+    rest: &str,
+    parameter: impl Fn(&str) -> Option<&'a str>,
+    now: UnixTime,
+) -> Response {
+    let binary = |body: Vec<u8>| Response {
+        status: 200,
+        headers: vec![("Content-Type", "application/octet-stream".to_owned())],
+        body,
+    };
+    let (Some(vendor), Some(crl), Some(vcek)) = (
+        platform.snp_vendor(),
+        platform.ark_crl(now),
+        platform.vcek(),
+    ) else {
+        return Response::text(404, "no vendor of SNP: start the platform with --snp");
+    };
+    match rest {
+        "cert_chain" => Response {
+            status: 200,
+            headers: vec![("Content-Type", "application/x-pem-file".to_owned())],
+            body: vendor.chain_pem().into_bytes(),
+        },
+        "crl" => binary(crl),
+        chip if chip != hex::encode(platform.chip_id()) => Response::text(404, "no such chip"),
+        _ => {
+            let names = ["blSPL", "teeSPL", "snpSPL", "ucodeSPL"];
+            let asked = names.map(|name| parameter(name).and_then(|text| text.parse::<u8>().ok()));
+            if asked.contains(&None) {
+                return Response::text(400, "blSPL, teeSPL, snpSPL and ucodeSPL are needed");
+            }
+            if asked == platform.snp_tcb().map(Some) {
+                return binary(vcek);
+            }
+            Response::text(404, "the chip is not at this TCB")
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Does not live here: programs and their measurement (`measure`), folders and daemons (`folder`, `pccs`, `run`).
 
+use std::sync::Arc;
+
 use rustls_pki_types::UnixTime;
 use zeroize::Zeroizing;
 
@@ -10,6 +12,8 @@ use crate::key::{VendorKey, derive};
 use crate::knobs::{Flip, Knobs, PlatformTcb, Tee};
 use crate::pki::{Vendor, unix};
 use crate::quote::{QuotingEnclave, SgxIdentity, TdIdentity};
+use crate::snp::{Chip, GuestIdentity};
+use crate::snp_vendor::SnpVendor;
 use crate::tcb::{self, PCE_ID, PCE_SVN, cpu_svn};
 
 /// Collateral is issued at the start of such a period, so that its bytes stay the same for a while, as a vendor's do;
@@ -19,7 +23,8 @@ const ISSUE_PERIOD_SECS: u64 = 3600;
 /// A synthetic machine of a synthetic vendor.
 ///
 /// The same seed gives the same root, keys and sealing keys, whatever the knobs. Two platforms of one seed with other
-/// knobs are the same vendor's and differ in what the knobs say.
+/// knobs are the same vendor's and differ in what the knobs say. It is an Intel machine and an AMD one at once, so that one
+/// folder is enough for a mesh of both; the vendor of the AMD one is not of the seed ([`Platform::with_snp_vendor`]).
 #[derive(Clone)]
 pub struct Platform {
     seed: Zeroizing<[u8; 32]>,
@@ -30,6 +35,8 @@ pub struct Platform {
     facts: PlatformFacts,
     sgx_qe: QuotingEnclave,
     tdx_qe: QuotingEnclave,
+    chip: Arc<Chip>,
+    snp_vendor: Option<Arc<SnpVendor>>,
 }
 
 impl Platform {
@@ -59,6 +66,8 @@ impl Platform {
         Self {
             sgx_qe: qe(Tee::Sgx),
             tdx_qe: qe(Tee::Tdx),
+            chip: Arc::new(Chip::seeded(&seed, knobs.tcb)),
+            snp_vendor: None,
             pck_chain_pem: format!("{}{}", pck.pem, vendor.pck_ca_chain()),
             seed: Zeroizing::new(seed),
             knobs,
@@ -71,7 +80,65 @@ impl Platform {
     /// The same machine with other knobs: another TCB status, say.
     #[must_use]
     pub fn with_knobs(&self, knobs: Knobs) -> Self {
-        Self::seeded(*self.seed, knobs)
+        Self {
+            snp_vendor: self.snp_vendor.clone(),
+            ..Self::seeded(*self.seed, knobs)
+        }
+    }
+
+    /// The same machine, whose chip this vendor certifies: without one, nobody publishes anything of it.
+    #[must_use]
+    pub fn with_snp_vendor(mut self, vendor: Arc<SnpVendor>) -> Self {
+        self.snp_vendor = Some(vendor);
+        self
+    }
+
+    /// Who certifies the chip.
+    #[must_use]
+    pub fn snp_vendor(&self) -> Option<&SnpVendor> {
+        self.snp_vendor.as_deref()
+    }
+
+    /// CHIP_ID of SNP reports.
+    #[must_use]
+    pub fn chip_id(&self) -> [u8; 64] {
+        self.chip.id
+    }
+
+    /// Boot loader, TEE, SNP and microcode, as SNP reports and the VCEK have them.
+    #[must_use]
+    pub fn snp_tcb(&self) -> [u8; 4] {
+        self.chip.tcb.0
+    }
+
+    /// SNP evidence over `report_data` as it travels, without certificate, with the knobs' flip applied.
+    #[must_use]
+    pub fn evidence_snp(&self, guest: &GuestIdentity, report_data: [u8; 64]) -> Vec<u8> {
+        flipped(self.chip.evidence(guest, report_data), self.knobs.flip)
+    }
+
+    /// What the vendor publishes of the chip at `now`, in the layout of docs/protocol/snp.md, 2; `None` without a vendor.
+    #[must_use]
+    pub fn snp_collateral_json(&self, now: UnixTime) -> Option<Vec<u8>> {
+        let json = serde_json::json!({
+            "tee": "snp", "ask_ark_chain": self.snp_vendor()?.chain_pem(),
+            "crl": hex::encode(self.ark_crl(now)?), "vek": hex::encode(self.vcek()?),
+        });
+        Some(json.to_string().into_bytes())
+    }
+
+    /// DER of the chip's VCEK certificate; `None` without a vendor.
+    #[must_use]
+    pub fn vcek(&self) -> Option<Vec<u8>> {
+        Some(self.snp_vendor()?.vcek(&self.chip))
+    }
+
+    /// DER of the list of the vendor's ARK at `now`; `None` without a vendor.
+    #[must_use]
+    pub fn ark_crl(&self, now: UnixTime) -> Option<Vec<u8>> {
+        let window = self.collateral_window(now);
+        let vendor = self.snp_vendor()?;
+        Some(vendor.crl(&self.chip, &self.knobs.revoked, window))
     }
 
     /// What was turned.

@@ -8,7 +8,8 @@
 //! are named as trusted files; hardware behind Gramine has them in its manifest in the same way.
 //!
 //! Measurement: LP("stoa/synthetic/1"), LP(SHA-256 of the executable), LP(the configuration in canonical form), then for
-//! each trusted file in order of its path LP(path), LP(SHA-256); SHA-256 of that for SGX, SHA-384 for TDX.
+//! each trusted file in order of its path LP(path), LP(SHA-256); SHA-256 of that for SGX, SHA-384 for
+//! TDX and SNP.
 
 use std::fs::File;
 use std::io::{Read, Write as _};
@@ -21,7 +22,7 @@ use stoa_attestation::lp::Writer;
 use stoa_explain::Explain;
 
 use crate::config::Config;
-use crate::knobs::Tee;
+use crate::knobs::ProgramTee;
 use crate::signer::{self, SignerError};
 
 /// Bytes of an executable or a trusted file, at most.
@@ -32,9 +33,9 @@ const CHUNK_LEN: usize = 128 * 1024;
 /// What the TEE measured of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// SGX or TDX.
-    pub tee: Tee,
-    /// MRENCLAVE (32 bytes) or MRTD (48 bytes).
+    /// What it runs in.
+    pub tee: ProgramTee,
+    /// MRENCLAVE (32 bytes), MRTD or MEASUREMENT (48 bytes).
     pub measurement: Vec<u8>,
     /// MRSIGNER: SHA-256 of the signer's modulus, little-endian.
     pub signer_id: [u8; 32],
@@ -44,6 +45,14 @@ pub struct Identity {
     pub security_version: u16,
     /// Whether the TEE is a debug one.
     pub debug: bool,
+}
+
+impl Identity {
+    /// ID_KEY_DIGEST of an SNP guest: SHA-384 of the signer's id, as there is no ID block here.
+    #[must_use]
+    pub fn id_key_digest(&self) -> [u8; 48] {
+        Sha384::digest(self.signer_id).into()
+    }
 }
 
 /// A measured program, ready to run.
@@ -175,8 +184,8 @@ impl Program {
         }
         let measured = measured.finish();
         let measurement = match config.tee {
-            Tee::Sgx => Sha256::digest(&measured).to_vec(),
-            Tee::Tdx => Sha384::digest(&measured).to_vec(),
+            ProgramTee::Sgx => Sha256::digest(&measured).to_vec(),
+            ProgramTee::Tdx | ProgramTee::Snp => Sha384::digest(&measured).to_vec(),
         };
         let identity = Identity {
             tee: config.tee,

@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 
 use stoa_attestation::lp::Reader;
 use stoa_source::{SealPolicy, Source, Tee as Where, seal};
-use stoa_synthetic::{Config, Device, Knobs, Platform, Program, Tee};
+use stoa_synthetic::{Config, Device, Knobs, Platform, Program, ProgramTee};
 
 struct Served {
     _folder: tempfile::TempDir,
     path: PathBuf,
 }
 
-fn serve(tee: Tee) -> Served {
+fn serve(tee: ProgramTee) -> Served {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tee.sock");
     let text = format!("tee = \"{}\"\nexecutable = \"/bin/sh\"\n", tee.name());
@@ -79,7 +79,7 @@ fn refusal(stream: &mut UnixStream) -> (String, String) {
 
 #[test]
 fn requests_of_wrong_shape_are_refused_and_the_connection_goes_on() {
-    let served = serve(Tee::Sgx);
+    let served = serve(ProgramTee::Sgx);
     let mut stream = served.connect();
     for (request, cause) in [
         (frame(1, &[0; 63]), "the report data has 63 bytes, not 64"),
@@ -110,7 +110,7 @@ fn requests_of_wrong_shape_are_refused_and_the_connection_goes_on() {
 
 #[test]
 fn a_length_that_is_none_ends_the_connection_with_the_cause() {
-    let served = serve(Tee::Sgx);
+    let served = serve(ProgramTee::Sgx);
     for (len, said) in [(0_u32, "0"), (65_537, "65537"), (u32::MAX, "4294967295")] {
         let mut stream = served.connect();
         stream.write_all(&len.to_be_bytes()).unwrap();
@@ -125,7 +125,7 @@ fn a_length_that_is_none_ends_the_connection_with_the_cause() {
 
 #[test]
 fn short_frames_and_garbage_harm_nobody_else() {
-    let served = serve(Tee::Tdx);
+    let served = serve(ProgramTee::Tdx);
     // Half a frame that never ends keeps its own connection and no other.
     let mut half = served.connect();
     half.write_all(&frame(1, &[0; 64])[..20]).unwrap();
@@ -157,7 +157,7 @@ fn short_frames_and_garbage_harm_nobody_else() {
 
 #[test]
 fn many_threads_get_each_their_own_evidence_and_all_the_same_keys() {
-    let served = serve(Tee::Sgx);
+    let served = serve(ProgramTee::Sgx);
     let tee = served.open();
     let keys: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..16_u8)
@@ -189,7 +189,7 @@ fn many_threads_get_each_their_own_evidence_and_all_the_same_keys() {
 #[test]
 fn more_connections_than_the_limit_are_hung_up_on_and_room_comes_back() {
     const LIMIT: usize = 256;
-    let served = serve(Tee::Sgx);
+    let served = serve(ProgramTee::Sgx);
     let mut open: Vec<_> = (0..LIMIT).map(|_| served.connect()).collect();
     // All of them are served, one after the other.
     for stream in &mut open {

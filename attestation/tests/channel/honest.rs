@@ -4,7 +4,7 @@ use stoa_attestation::channel::{
     Purpose, Seen, StateBytes, Switches, check_security_digest, check_session_bound,
     default_security_digest,
 };
-use stoa_attestation::{Anchor, Body, Kind, Reference};
+use stoa_attestation::{Anchor, Body, Kind, Reference, Vendor};
 use stoa_synthetic::SgxIdentity;
 
 use crate::lists::{check_all, code};
@@ -287,12 +287,66 @@ fn an_insecure_root_counts_only_for_evidence_under_it() {
     let own = Anchor::insecure_from_pem(World::new().platform.root_pem()).unwrap();
     for root in [&intel, &own] {
         let digest = Switches::insecure_trust_root(&root.sha256()).digest();
-        let refused = check_security_digest(&digest, &reference, &intel);
+        let refused =
+            check_security_digest(&digest, &reference, &intel, std::slice::from_ref(&own));
         assert_eq!(code(&refused), "security-digest-differs", "{}", root.name());
     }
-    assert!(check_security_digest(&default_security_digest(), &reference, &intel).is_ok());
+    assert!(check_security_digest(&default_security_digest(), &reference, &intel, &[]).is_ok());
     let digest = Switches::insecure_trust_root(&own.sha256()).digest();
-    assert!(check_security_digest(&digest, &reference, &own).is_ok());
+    assert!(check_security_digest(&digest, &reference, &own, &[]).is_ok());
+}
+
+/// Two roots of one's own, one for each vendor: both switches, each with its root, and only of roots that the verifier has.
+#[test]
+fn a_root_in_the_other_vendors_place_is_a_switch_of_its_own() {
+    let reference = Reference::default();
+    let intel = Anchor::insecure_from_pem(World::new().platform.root_pem()).unwrap();
+    let amd = std::fs::read_to_string(support_root().join("snp-roots/synthetic_ask_ark_milan.pem"));
+    let amd = amd.unwrap();
+    let (_, amd) = amd.split_once("-----END CERTIFICATE-----\n").unwrap();
+    let amd = Anchor::insecure_from_pem(amd).unwrap();
+    assert_eq!((intel.vendor(), amd.vendor()), (Vendor::Intel, Vendor::Amd));
+    let digest = |roots: &[&Anchor]| {
+        Switches::insecure_trust_roots(roots.iter().copied())
+            .unwrap()
+            .digest()
+    };
+    let (one, other) = (digest(&[&intel]), digest(&[&amd]));
+    let both = digest(&[&intel, &amd]);
+    assert_eq!(both, digest(&[&amd, &intel]));
+    assert_eq!(one, Switches::insecure_trust_root(&intel.sha256()).digest());
+    assert_ne!(other, Switches::insecure_trust_root(&amd.sha256()).digest());
+    assert!(Switches::insecure_trust_roots([&intel, &intel]).is_err());
+
+    let anchors = [intel.clone(), amd.clone()];
+    let cases = [
+        ("own root alone", one, &intel, &anchors[..], true),
+        (
+            "both, of a verifier with both",
+            both,
+            &intel,
+            &anchors,
+            true,
+        ),
+        ("both, evidence under the other", both, &amd, &anchors, true),
+        ("the other's alone", other, &intel, &anchors, false),
+        (
+            "both, of a verifier with one",
+            both,
+            &intel,
+            &anchors[..1],
+            false,
+        ),
+        ("none", default_security_digest(), &intel, &anchors, true),
+    ];
+    for (what, digest, under, anchors, accepted) in cases {
+        let checked = check_security_digest(&digest, &reference, under, anchors);
+        assert_eq!(checked.is_ok(), accepted, "{what}");
+    }
+}
+
+fn support_root() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors")
 }
 
 /// What a client runs over a statement is what a marble runs over frame 3.

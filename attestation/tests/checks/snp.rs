@@ -48,6 +48,12 @@ endings! {
     refuses_a_report_signed_by_another_key: SnpWorld::milan(), |w| w.other_key = true => "report-signature-invalid";
     refuses_a_report_about_something_else: SnpWorld::milan(), |w| w.expected = Some([1; 64]) => "binding-differs";
     refuses_another_hardware_id: SnpWorld::milan(), |w| w.set(&[4], &[7; 64]) => "hardware-id-differs";
+    a_turin_chip_is_genuine: SnpWorld::turin(), |w| w.now += 1 => "genuine";
+    refuses_bytes_behind_turins_chip_id: SnpWorld::turin(), |w| w.report[0x1a8] = 1 => "hardware-id-differs";
+    refuses_a_long_hardware_id_of_turin: SnpWorld::turin(), |w| { let id = w.report[0x1a0..0x1e0].to_vec(); w.set(&[4], &id) } => "vek-extension-malformed";
+    refuses_another_fmc: SnpWorld::turin(), |w| w.report[0x180] ^= 1 => "reported-tcb-differs";
+    refuses_a_turin_certificate_without_fmc: SnpWorld::turin(), |w| w.amd.retain(|(rest, _)| *rest != [3, 9]) => "vek-extension-malformed";
+    refuses_report_and_certificate_of_a_product_that_the_chain_is_not_of: SnpWorld::milan(), |w| { w.report[0x189] = 0x11; w.set(&[2], &tlv(0x16, b"Genoa-B1")) } => "snp-product-differs";
     refuses_another_reported_tcb: SnpWorld::milan(), |w| w.report[0x187] = 220 => "reported-tcb-differs";
     refuses_an_ended_vek: SnpWorld::milan(), |w| w.vek.until = w.now - 1 => "vek-expired";
     refuses_a_vek_of_the_future: SnpWorld::milan(), |w| w.vek.from = w.now + 1 => "vek-not-yet-valid";
@@ -258,8 +264,11 @@ fn every_field_of_an_snp_reference_counts() {
         assert!(text.contains(words), "{text}");
     }
     let chip = hex::encode(guest.chip_id);
+    let other = "00".repeat(64);
     for (platforms, families, fits) in [
         (Some(vec![chip.clone()]), None, true),
+        (Some(vec![other.clone(), chip]), None, true),
+        (Some(vec![other]), None, false),
         (Some(vec![]), None, false),
         (None, Some(vec!["milan".to_owned()]), true),
         (None, Some(vec!["genoa".to_owned()]), false),
@@ -270,6 +279,97 @@ fn every_field_of_an_snp_reference_counts() {
             ..TcbPolicy::default()
         };
         assert_eq!(judge(full.clone(), &policy).is_ok(), fits);
+    }
+}
+
+/// Firmware can be rolled back from the current TCB to the committed one, so the current one says nothing.
+#[test]
+fn minimums_are_over_committed_and_launch_tcb_and_never_over_the_current_one() {
+    let microcode = SnpTcbMinimum {
+        microcode: Some(220),
+        ..SnpTcbMinimum::default()
+    };
+    let committed = SnpPolicy {
+        committed_min: microcode,
+        ..SnpPolicy::default()
+    };
+    let launch = SnpPolicy {
+        launch_min: microcode,
+        ..SnpPolicy::default()
+    };
+    // Where the microcode of each TCB stands: current, committed, launch.
+    for (at, by_committed, by_launch) in [
+        (0x3f, false, false),
+        (0x1e7, true, false),
+        (0x1f7, false, true),
+    ] {
+        let mut world = SnpWorld::milan();
+        for tcb in [0x3f, 0x1e7, 0x1f7] {
+            world.report[tcb] = 219;
+        }
+        world.report[at] = 220;
+        let found = [&committed, &launch].map(|policy| judge(&world, policy.clone()).is_ok());
+        assert_eq!(found, [by_committed, by_launch], "{at:#x}");
+    }
+    // Each component by itself: none, one, all.
+    let each: [fn(&mut SnpTcbMinimum, u8); 4] = [
+        |min, n| min.boot_loader = Some(n),
+        |min, n| min.tee = Some(n),
+        |min, n| min.snp = Some(n),
+        |min, n| min.microcode = Some(n),
+    ];
+    let found = [4, 0, 24, 219];
+    let mut all = SnpTcbMinimum::default();
+    for (set, has) in each.into_iter().zip(found) {
+        set(&mut all, has);
+        for (more, fits) in [(0, true), (1, false)] {
+            let mut policy = SnpPolicy::default();
+            set(&mut policy.committed_min, has + more);
+            assert_eq!(judge(&SnpWorld::milan(), policy).is_ok(), fits, "{has}");
+        }
+    }
+    let policy = SnpPolicy {
+        committed_min: all,
+        launch_min: all,
+        ..SnpPolicy::default()
+    };
+    assert_eq!(judge(&SnpWorld::milan(), policy), Ok(()));
+}
+
+/// A host that masks the id is nowhere in particular: no list has it, not even one with zeros.
+#[test]
+fn a_masked_chip_id_is_in_no_list_of_platforms() {
+    let mut world = SnpWorld::milan();
+    world.report[0x1a0..0x1e0].fill(0);
+    let claims = world.verify().unwrap();
+    let itself = [ReferenceValue::exactly(&claims.body)];
+    let judge = |platforms: Option<Vec<String>>| {
+        let policy = TcbPolicy {
+            platforms,
+            ..TcbPolicy::default()
+        };
+        let now = crate::support::time(world.now);
+        appraise(&claims, &itself, &policy, now).map_err(|refusal| refusal.code())
+    };
+    assert_eq!(judge(None), Ok(()));
+    for list in [vec![], vec!["00".repeat(64)], vec![String::new()]] {
+        assert_eq!(judge(Some(list)), Err("platform-not-listed"));
+    }
+}
+
+#[test]
+fn a_short_chip_id_of_turin_is_listed_with_or_without_its_zeros() {
+    let world = SnpWorld::turin();
+    let claims = world.verify().unwrap();
+    let itself = [ReferenceValue::exactly(&claims.body)];
+    let id = hex::encode(&world.report[0x1a0..0x1e0]);
+    for (listed, fits) in [(&id[..], true), (&id[..16], true), (&id[..14], false)] {
+        let policy = TcbPolicy {
+            platforms: Some(vec![listed.to_owned()]),
+            ..TcbPolicy::default()
+        };
+        let result = appraise(&claims, &itself, &policy, crate::support::time(world.now));
+        assert_eq!(result.is_ok(), fits, "{listed}");
     }
 }
 

@@ -250,6 +250,42 @@ impl SnpWorld {
         }
     }
 
+    /// The same with a Turin chip: another layout of certificate and TCB, another length of chip id.
+    pub fn turin() -> Self {
+        let mut world = Self::milan();
+        let report = fs::read(root().join("snp/03-turin/report.bin")).unwrap();
+        world.ark.subject = "ARK-Turin".to_owned();
+        world.ark.issuer = "ARK-Turin".to_owned();
+        world.ask.subject = "SEV-Turin".to_owned();
+        world.ask.issuer = "ARK-Turin".to_owned();
+        world.vek.issuer = "SEV-Turin".to_owned();
+        let list = world.crl.as_mut().unwrap();
+        list.issuer = "ARK-Turin".to_owned();
+        // REPORTED_TCB: FMC, boot loader, TEE, SNP, microcode.
+        let tcb = [0, 1, 2, 3, 7].map(|at| report[0x180 + at]);
+        let parts: [(&[u8], u8); 8] = [
+            (&[3, 9], tcb[0]),
+            (&[3, 1], tcb[1]),
+            (&[3, 2], tcb[2]),
+            (&[3, 3], tcb[3]),
+            (&[3, 5], 0),
+            (&[3, 6], 0),
+            (&[3, 7], 0),
+            (&[3, 8], tcb[4]),
+        ];
+        world.amd = vec![
+            (vec![1], integer(&[1])),
+            (vec![2], tlv(0x16, b"Turin-C1")),
+            (vec![4], report[0x1a0..0x1a8].to_vec()),
+        ];
+        let parts = parts.iter();
+        world
+            .amd
+            .extend(parts.map(|(rest, number)| (rest.to_vec(), integer(&[*number]))));
+        world.report = report;
+        world
+    }
+
     /// Sets an extension of AMD's.
     pub fn set(&mut self, rest: &[u8], value: &[u8]) {
         self.amd.retain(|(known, _)| known != rest);
@@ -296,7 +332,11 @@ impl SnpWorld {
         evidence: &[u8],
         collateral: &[u8],
     ) -> Result<Verified<Claims>, Invalid> {
-        let anchors = [Anchor::insecure_from_pem(&Self::milan().ark.pem())?];
+        let honest = match self.ark.subject.as_str() {
+            "ARK-Turin" => Self::turin(),
+            _ => Self::milan(),
+        };
+        let anchors = [Anchor::insecure_from_pem(&honest.ark.pem())?];
         let trust = Trust {
             anchors: &anchors,
             algorithms: ALGORITHMS,

@@ -31,7 +31,7 @@ impl Vendor {
         };
         Ok(Self {
             sources,
-            anchors: anchors(args.insecure_trust_root.as_deref(), terminal)?,
+            anchors: anchors(&args.insecure_trust_root, terminal)?,
         })
     }
 
@@ -45,8 +45,7 @@ impl Vendor {
             return Ok(());
         }
         let platform = Evidence::detect(&found.bytes)
-            .and_then(|evidence| evidence.unverified_platform())
-            .map(|platform| Platform::from(&platform))
+            .and_then(|evidence| Platform::of_evidence(&evidence))
             .map_err(|invalid| Stop::new(Exit::Refused, &invalid))?;
         let fetched = self.fetched(&platform, walk)?;
         self.clock(&fetched, now, walk)?;
@@ -56,7 +55,7 @@ impl Vendor {
     /// The first source that answers; those before it are told.
     fn fetched(&self, platform: &Platform, walk: &mut Walk) -> Result<Fetched, Stop> {
         let mut failed = Vec::new();
-        for source in &self.sources {
+        for source in self.sources.iter().filter(|source| source.serves(platform)) {
             match block_on(async { Ok(source.fetch(platform).await) })? {
                 Ok(fetched) => {
                     let before: String = failed
@@ -71,6 +70,9 @@ impl Vendor {
         }
         let causes = failed.iter().map(ToString::to_string).collect();
         let error = match failed.len() {
+            0 => CollateralError::SourceMissing {
+                platform: platform.words(),
+            },
             1 => failed.remove(0),
             _ => CollateralError::NoSource {
                 platform: platform.words(),

@@ -153,34 +153,44 @@ pub(super) fn switches(
     let Some(claims) = claims else {
         return not_checked(Check::Switches, &hex::encode(digest), NOT_GENUINE);
     };
-    let under = question
-        .trust
-        .anchors
-        .iter()
-        .find(|anchor| anchor.sha256() == claims.anchor);
+    let under = question.trust.anchors;
+    let under = under.iter().find(|anchor| anchor.sha256() == claims.anchor);
     let vendor = Anchor::intel();
-    let root = Switches::insecure_trust_root(&claims.anchor).digest();
+    let anchors = question.trust.anchors;
+    let set = insecure_switches(anchors, digest);
     let (facts, word) = if *digest == default_security_digest() {
         (
             "none set: the default security digest".to_owned(),
             "as released",
         )
-    } else if *digest == root {
-        (
-            format!(
-                "insecure-trust-root={} and no other",
-                hex::encode(claims.anchor)
-            ),
-            "allowed",
-        )
+    } else if let Some(switches) = set {
+        let each: Vec<String> = switches
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        (format!("{} and no other", each.join(", ")), "allowed")
     } else {
         (
             format!("security digest {}", hex::encode(digest)),
             "allowed",
         )
     };
-    let checked = check_security_digest(digest, question.reference, under.unwrap_or(&vendor));
+    let under = under.unwrap_or(&vendor);
+    let checked = check_security_digest(digest, question.reference, under, anchors);
     outcome(Check::Switches, facts, checked, word)
+}
+
+/// Which of the insecure roots that this verifier has are the switches behind a digest, if it is they alone.
+fn insecure_switches(anchors: &[Anchor], digest: &[u8; 48]) -> Option<Switches> {
+    let insecure: Vec<&Anchor> = anchors.iter().filter(|a| a.is_insecure()).collect();
+    let alone = insecure.iter().map(|anchor| vec![*anchor]);
+    let pairs = insecure
+        .iter()
+        .flat_map(|one| insecure.iter().map(|other| vec![*one, *other]));
+    alone
+        .chain(pairs)
+        .filter_map(|roots| Switches::insecure_trust_roots(roots).ok())
+        .find(|switches| switches.digest() == *digest)
 }
 
 pub(super) fn session(evidence: &Result<Verified<Claims>, Invalid>) -> Row {

@@ -54,7 +54,7 @@ pub struct Config {
     pub tee: String,
 
     /// Where collateral comes from, separated by commas, in the order in which they are asked: `http://..` or `https://..`
-    /// is a PCCS or the PCS, `bundle:FILE` an offline bundle (docs/reference/collateral.md).
+    /// is a PCCS or the PCS, `kds:URL` AMD's KDS, `bundle:FILE` an offline bundle (docs/reference/collateral.md).
     #[arg(
         long,
         env = "STOA_COLLATERAL",
@@ -68,10 +68,11 @@ pub struct Config {
     #[arg(long, env = "STOA_PCCS", value_name = "URL")]
     pub pccs: Option<String>,
 
-    /// DANGER: also believe evidence under this root (PEM, one certificate). For the synthetic TEE only: the
-    /// coordinator refuses to start with it on hardware, and every verifier sees it in the security digest.
+    /// DANGER: also believe evidence under this root (PEM, one certificate), in Intel's or in AMD's place; may be given
+    /// twice, once for each. For the synthetic TEE only: the coordinator refuses to start with it on hardware, and every
+    /// verifier sees it in the security digest.
     #[arg(long, value_name = "FILE")]
-    pub insecure_trust_root: Option<PathBuf>,
+    pub insecure_trust_root: Vec<PathBuf>,
 
     /// What is logged, in the syntax of tracing's EnvFilter.
     #[arg(long, env = "STOA_LOG", default_value = "info", value_name = "FILTER")]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use stoa_attestation::{Anchor, Evidence, Floors, Kind, SignatureMemo, Trust};
-use stoa_collateral::{CollateralError, Endorsement, Keeper, Source};
+use stoa_collateral::{CollateralError, Endorsement, Keeper, Platform, Source};
 use stoa_mesh::Command;
 use stoa_proto::wire::IdentityExpiry;
 
@@ -108,9 +108,9 @@ impl Endorsements {
             cause: error.to_string(),
         };
         let platform = Evidence::parse(kind, evidence)
-            .and_then(|e| e.unverified_platform())
+            .and_then(|evidence| Platform::of_evidence(&evidence))
             .map_err(unknown)?;
-        self.keeper.endorsement(&platform, self.clock.now()).await
+        self.keeper.endorsement(platform, self.clock.now()).await
     }
 
     /// Renews what is due, for ever.

@@ -59,10 +59,8 @@ pub async fn run(
     let keys = AwsLcKeys;
     let source: Arc<dyn Source> = tee(config)?;
     let anchors = anchors(config, &*source)?;
-    let insecure = anchors
-        .iter()
-        .find(|anchor| anchor.is_insecure())
-        .map(Anchor::sha256);
+    let digest = start::switches(&anchors)?.digest();
+    let warnings = start::warnings(&anchors);
     let client_key = generate(&keys)?;
     let started = {
         let (config, source, clock, spki) = (
@@ -128,7 +126,6 @@ pub async fn run(
         }
     };
 
-    let digest = start::switches(insecure).digest();
     let sessions = Arc::new(Sessions::new(
         source,
         root_key_id,
@@ -152,7 +149,7 @@ pub async fn run(
         request_rate: Limiter::new(REQUEST_RATE, Instant::now()),
         joins: Arc::new(Semaphore::new(JOINS_MAX)),
         statement_cache: StatementCache::default(),
-        warnings: start::warnings(insecure),
+        warnings,
     });
     prove_ourselves(&app).await;
     tokio::spawn(sessions.keep_fresh());
@@ -183,10 +180,10 @@ fn tee(config: &Config) -> Result<Arc<dyn Source>, StartError> {
     })
 }
 
-/// The vendors' roots, and with the dangerous switch one more; never that one on hardware (I2).
+/// The vendors' roots, and with the dangerous switch more; never those on hardware (I2).
 fn anchors(config: &Config, source: &dyn Source) -> Result<Vec<Anchor>, StartError> {
     let mut anchors = Anchor::vendors();
-    if let Some(path) = &config.insecure_trust_root {
+    for path in &config.insecure_trust_root {
         if source.is_hardware() {
             return Err(StartError::InsecureRootOnHardware {
                 tee: config.tee.clone(),

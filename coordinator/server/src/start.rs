@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use stoa_attestation::Anchor;
 use stoa_attestation::channel::Switches;
 use stoa_mesh::{
     Command, CoordinatorLeaf, Env, Found, Machine, Outcome, Position, Refusal, Sequencer,
@@ -344,23 +345,28 @@ fn recovery(folder: Folder, reason: String) -> Result<Start, StartError> {
 }
 
 /// The switches of this process that are not at their default.
-#[must_use]
-pub fn switches(insecure_root: Option<[u8; 32]>) -> Switches {
-    insecure_root.map_or_else(Switches::none, |sha256| {
-        Switches::insecure_trust_root(&sha256)
+///
+/// # Errors
+/// [`StartError::FileUnusable`] for two roots in one vendor's place.
+pub fn switches(anchors: &[Anchor]) -> Result<Switches, StartError> {
+    Switches::insecure_trust_roots(anchors).map_err(|error| StartError::FileUnusable {
+        what: "trust root",
+        path: "of --insecure-trust-root".to_owned(),
+        cause: chain(&error),
     })
 }
 
 /// What an operator should know of the switches that are set.
 #[must_use]
-pub fn warnings(insecure_root: Option<[u8; 32]>) -> Vec<String> {
-    let insecure = |sha256: [u8; 32]| {
+pub fn warnings(anchors: &[Anchor]) -> Vec<String> {
+    let insecure = anchors.iter().filter(|anchor| anchor.is_insecure());
+    let warning = |anchor: &Anchor| {
         format!(
             "evidence under the insecure root {} is believed; this coordinator is for trying out",
-            hex::encode(sha256)
+            hex::encode(anchor.sha256())
         )
     };
-    insecure_root.map(insecure).into_iter().collect()
+    insecure.map(warning).collect()
 }
 
 /// How the writer opens the journal again when an error left nothing of it in memory.

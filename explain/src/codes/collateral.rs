@@ -31,7 +31,12 @@ pub(crate) const CODES: &[Code] = &[
     Code {
         code: "collateral-source-invalid",
         meaning: "What is configured as a source of collateral is none, or there are none or too many.",
-        remedy: "Name 1 to 8 sources, each as http://HOST:PORT, https://HOST[:PORT] or bundle:FILE, separated by commas.",
+        remedy: "Name 1 to 8 sources, each as http://HOST:PORT, https://HOST[:PORT], kds:URL or bundle:FILE, separated by commas.",
+    },
+    Code {
+        code: "collateral-source-missing",
+        meaning: "None of the configured sources could have collateral of such a platform.",
+        remedy: "Add one to --collateral: for SGX and TDX the URL of a PCCS, for SNP kds:https://kdsintf.amd.com, for any a bundle.",
     },
     Code {
         code: "collateral-bundle-unusable",

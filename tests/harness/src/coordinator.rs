@@ -150,6 +150,7 @@ pub fn write_reference(platform: &Platform, enclave: &Enclave, path: &Path) -> O
     let measured = platform.measure(enclave)?;
     let identity = match enclave.tee {
         "tdx" => json!({"tee": "tdx", "mrtd": measured["mrtd"]}),
+        "snp" => json!({"tee": "snp", "measurement": measured["measurement"]}),
         _ => json!({"tee": "sgx", "unique_id": measured["unique_id"]}),
     };
     let reference = json!({

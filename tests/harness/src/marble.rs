@@ -25,12 +25,29 @@ pub fn write_config(
     root: &Path,
     to: &Path,
 ) -> Outcome<()> {
+    write_config_of_roots(marble, reference, root_spki_sha256, &[root], to)
+}
+
+/// The same with several roots, one for each vendor.
+///
+/// # Errors
+/// As there.
+pub fn write_config_of_roots(
+    marble: &str,
+    reference: &Path,
+    root_spki_sha256: &str,
+    roots: &[&Path],
+    to: &Path,
+) -> Outcome<()> {
     let reference: Value =
         serde_json::from_slice(&read(reference)?).map_err(|e| Failed(e.to_string()))?;
-    let anchor = String::from_utf8_lossy(&read(root)?).into_owned();
+    let anchors = roots.iter().map(|root| {
+        let pem = String::from_utf8_lossy(&read(root)?).into_owned();
+        Ok(json!({"insecure_pem": pem}))
+    });
     let config = json!({
         "format": 1, "marble": marble, "coordinator": reference,
-        "pin": {"root_spki_sha256": root_spki_sha256}, "anchors": [{"insecure_pem": anchor}],
+        "pin": {"root_spki_sha256": root_spki_sha256}, "anchors": anchors.collect::<Outcome<Vec<_>>>()?,
     });
     std::fs::write(
         to,
@@ -47,6 +64,7 @@ pub fn package(platform: &Platform, enclave: &Enclave) -> Outcome<Value> {
     let measured = platform.measure(enclave)?;
     Ok(match enclave.tee {
         "tdx" => json!({"TDX": {"MRTD": measured["mrtd"]}}),
+        "snp" => json!({"SNP": {"Measurement": measured["measurement"]}}),
         _ => json!({"UniqueID": measured["unique_id"]}),
     })
 }

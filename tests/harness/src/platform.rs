@@ -26,7 +26,7 @@ pub struct Platform {
 pub struct Enclave {
     /// Name of its configuration file.
     pub name: String,
-    /// `sgx` or `tdx`.
+    /// `sgx`, `tdx` or `snp`.
     pub tee: &'static str,
     /// The program.
     pub executable: PathBuf,
@@ -144,6 +144,12 @@ impl Platform {
         self.folder.join("root.pem")
     }
 
+    /// Its root certificate in AMD's place (PEM), if it was started with `--snp`.
+    #[must_use]
+    pub fn snp_root(&self) -> PathBuf {
+        self.folder.join("snp-root.pem")
+    }
+
     /// SHA-256 of the root certificate's DER, in hex.
     ///
     /// # Errors
@@ -178,7 +184,8 @@ impl Platform {
         )
     }
 
-    /// What the TEE would say of `enclave`: `unique_id`, `signer_id` or `mrtd`, `product_id`, `security_version`.
+    /// What the TEE would say of `enclave`: `unique_id`, `mrtd` or `measurement`, `signer_id`, `product_id`,
+    /// `security_version`.
     ///
     /// # Errors
     /// If it can't be measured.

@@ -21,4 +21,5 @@ mod readme;
 mod refusals;
 mod relay;
 mod renewal;
+mod three_tees;
 mod verify;

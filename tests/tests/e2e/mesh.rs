@@ -7,7 +7,7 @@ use marble_sdk::{Marble, MarbleConfig, Options, SdkError};
 use serde_json::{Value, json};
 use stoa_attestation::Kind;
 use stoa_harness::coordinator::{Cli, Coordinator, write_reference};
-use stoa_harness::marble::write_config;
+use stoa_harness::marble::write_config_of_roots;
 use stoa_harness::platform::Platform;
 use stoa_harness::programs::Programs;
 use stoa_source::{SealPolicy, Source, SourceError};
@@ -30,6 +30,8 @@ pub(crate) struct Mesh {
     pub(crate) root_key: String,
     pub(crate) seed: [u8; 32],
     pub(crate) folder: TempDir,
+    /// The platform is an AMD machine too, and the coordinator believes its root.
+    snp: bool,
 }
 
 impl Mesh {
@@ -40,18 +42,48 @@ impl Mesh {
 
     /// The same with a collateral service of the test's own, given the URL of the platform's.
     pub(crate) fn founded_behind(service: impl FnOnce(&str) -> Option<String>) -> Self {
+        Self::founded_on("sgx", &[], service)
+    }
+
+    /// On a platform that is an AMD machine too, with the coordinator itself in a TEE of some kind.
+    pub(crate) fn founded_of_both_vendors(tee: &'static str) -> Self {
+        Self::founded_on(tee, &["--snp"], |_| None)
+    }
+
+    fn founded_on(
+        tee: &'static str,
+        more: &[&str],
+        service: impl FnOnce(&str) -> Option<String>,
+    ) -> Self {
         let programs = Programs::for_tests().unwrap();
         let folder = TempDir::new().unwrap();
         let seed = [0x5e; 32];
-        let seeded = ["--seed", &hex::encode(seed)];
+        let seeded = hex::encode(seed);
+        let args = [&["--seed", &seeded], more].concat();
         let mut platform =
-            Platform::start_with(&programs, &folder.path().join("platform"), &seeded).unwrap();
+            Platform::start_with(&programs, &folder.path().join("platform"), &args).unwrap();
         if let Some(url) = service(platform.pccs()) {
             platform.serve_collateral_from(&url);
         }
-        let enclave = Coordinator::enclave(&programs);
+        let mut enclave = Coordinator::enclave(&programs);
+        enclave.tee = tee;
         write_reference(&platform, &enclave, &folder.path().join("coordinator.json")).unwrap();
-        let coordinator = Coordinator::start(&platform, &enclave, folder.path()).unwrap();
+        let snp = more.contains(&"--snp");
+        let (kds, root) = (
+            format!("kds:{}", platform.pccs()),
+            platform.snp_root().display().to_string(),
+        );
+        let of_amd = ["--collateral", &kds, "--insecure-trust-root", &root];
+        let loopback = "127.0.0.1:0";
+        let coordinator = Coordinator::start_at(
+            &platform,
+            &enclave,
+            folder.path(),
+            loopback,
+            loopback,
+            if snp { &of_amd } else { &[] },
+        )
+        .unwrap();
         let cli = Cli::new(&programs, &folder.path().join("seen"));
         let mut mesh = Self {
             coordinator: Some(coordinator),
@@ -61,6 +93,7 @@ impl Mesh {
             root_key: String::new(),
             seed,
             folder,
+            snp,
         };
         mesh.root_key = mesh.status()["root_spki_sha256"]
             .as_str()
@@ -105,13 +138,23 @@ impl Mesh {
     }
 
     /// Arguments that say what this mesh's coordinator is.
-    pub(crate) fn trust(&self) -> [String; 4] {
-        [
-            "--coordinator".to_owned(),
-            self.path("coordinator.json"),
-            "--insecure-trust-root".to_owned(),
-            self.root_pem(),
-        ]
+    pub(crate) fn trust(&self) -> Vec<String> {
+        let mut args = vec!["--coordinator".to_owned(), self.path("coordinator.json")];
+        for root in self.roots() {
+            args.extend([
+                "--insecure-trust-root".to_owned(),
+                root.display().to_string(),
+            ]);
+        }
+        args
+    }
+
+    fn roots(&self) -> Vec<PathBuf> {
+        let mut roots = vec![self.platform.root()];
+        if self.snp {
+            roots.push(self.platform.snp_root());
+        }
+        roots
     }
 
     /// Runs `stoa` with `args` and what this mesh's coordinator is.
@@ -157,7 +200,9 @@ impl Mesh {
     pub(crate) fn marble_config(&self, marble: &str, root_key: &str) -> MarbleConfig {
         let to = PathBuf::from(self.path(&format!("stoa-marble-{marble}.json")));
         let reference = PathBuf::from(self.path("coordinator.json"));
-        write_config(marble, &reference, root_key, &self.platform.root(), &to).unwrap();
+        let roots = self.roots();
+        let roots: Vec<_> = roots.iter().map(PathBuf::as_path).collect();
+        write_config_of_roots(marble, &reference, root_key, &roots, &to).unwrap();
         MarbleConfig::parse(&std::fs::read(to).unwrap()).unwrap()
     }
 

@@ -3,6 +3,7 @@
 
 mod bundles;
 mod double;
+mod kds;
 mod kept;
 mod misbehaving;
 mod requests;
