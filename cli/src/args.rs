@@ -14,7 +14,7 @@ Verify (needs no account on the mesh)
   evidence    verify, show
 Deploy
   measure     Print what evidence measures, to be written into a manifest
-  manifest    check, import, merge, set, get
+  manifest    check, import, merge, diff, set, update, pending, cancel, get
 Operate
   status      State of the coordinator, marbles and certificates
   collateral  fetch, show, pack
@@ -93,7 +93,7 @@ Examples:
   stoa measure quote.bin --name signer
   stoa measure quote.bin --by signer --json")]
     Measure(Measure),
-    /// Check, import, merge, set or get a manifest
+    /// Check, import, merge, compare, set, update or get a manifest
     #[command(after_help = "\
 Examples:
   stoa manifest check manifest.json
@@ -141,6 +141,17 @@ pub(crate) struct Trusted {
     /// Advisories to accept beyond the reference's
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub(crate) accept_advisory: Vec<String>,
+}
+
+/// Who a user of the manifest is.
+#[derive(Debug, Args)]
+pub(crate) struct UserFiles {
+    /// The user's certificate, as the manifest has it (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cert: PathBuf,
+    /// Its private key (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
 }
 
 /// `stoa verify`
@@ -333,6 +344,16 @@ pub(crate) enum ManifestCommand {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Say what differs from the manifest in force (or another), for whom, and who must agree to it
+    Diff {
+        /// The new manifest
+        new: PathBuf,
+        /// Compare with this manifest, offline
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+        #[command(flatten)]
+        trusted: Trusted,
+    },
     /// Verify the coordinator, then set its first manifest, then read back what is in force
     Set {
         /// The manifest
@@ -340,6 +361,30 @@ pub(crate) enum ManifestCommand {
         /// Without a reference: believe the code that is there now, and remember it
         #[arg(long, conflicts_with = "coordinator")]
         trust_on_first_use: bool,
+        #[command(flatten)]
+        trusted: Trusted,
+    },
+    /// Verify the coordinator, then agree to another manifest: proposes it, or adds a yes to the one that waits
+    Update {
+        /// The manifest
+        file: PathBuf,
+        #[command(flatten)]
+        user: UserFiles,
+        #[command(flatten)]
+        trusted: Trusted,
+    },
+    /// Show the update that waits: who agreed, who may, what it would change
+    Pending {
+        #[command(flatten)]
+        trusted: Trusted,
+    },
+    /// Take back the update that waits
+    Cancel {
+        /// Which: the SHA-256 of its manifest, as `stoa manifest pending` shows it
+        #[arg(value_name = "SHA256")]
+        sha256: String,
+        #[command(flatten)]
+        user: UserFiles,
         #[command(flatten)]
         trusted: Trusted,
     },

@@ -6,7 +6,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::{SignatureVerificationAlgorithm, UnixTime};
 use stoa_attestation::policy::Advisories;
 use stoa_attestation::{Anchor, NoMemo, Reference, TcbStatus, Trust};
-use stoa_client::http::{Connection, Endpoint, Fault, HttpError, Pin};
+use stoa_client::http::{Connection, Endpoint, Fault, HttpError, Identity, Pin};
 use stoa_client::reference::REFERENCE_BYTES_MAX;
 use stoa_client::{Check, Memory, Outcome, Question, Report, Statement, judge, reference};
 
@@ -204,9 +204,17 @@ pub(crate) struct Met {
 impl Met {
     /// Connects, asks, and looks up what is remembered. Nothing is judged yet.
     pub(crate) async fn ask(endpoint: &Endpoint) -> Result<Self, Failure> {
+        Self::ask_as(endpoint, None).await
+    }
+
+    /// The same as a user of the manifest.
+    pub(crate) async fn ask_as(
+        endpoint: &Endpoint,
+        identity: Option<&Identity>,
+    ) -> Result<Self, Failure> {
         let memory = MemoryFolder::of_environment()?;
         let nonce = world::nonce()?;
-        let mut connection = Connection::open(endpoint, &Pin::Anyone)
+        let mut connection = Connection::open_as(endpoint, &Pin::Anyone, identity)
             .await
             .map_err(|error| request_failed(&error))?;
         let bytes = connection

@@ -1,8 +1,9 @@
 //! `stoa manifest`: set the first one, get the one in force.
 //!
-//! Does not live here: what needs no coordinator (`offline`).
+//! Does not live here: what needs no coordinator (`offline`), changing it (`update`).
 
 mod offline;
+mod update;
 
 use serde_json::json;
 use stoa_attestation::channel::CoordinatorState;
@@ -46,6 +47,20 @@ pub(crate) fn run(
             }
             block_on(set(global, &manifest, &endpoint, wanted, terminal))
         }
+        ManifestCommand::Diff { new, from, trusted } => {
+            update::diff(global, new, from.as_deref(), trusted, terminal)
+        }
+        ManifestCommand::Update {
+            file,
+            user,
+            trusted,
+        } => update::agree(global, file, user, trusted, terminal),
+        ManifestCommand::Pending { trusted } => update::pending(global, trusted, terminal),
+        ManifestCommand::Cancel {
+            sha256,
+            user,
+            trusted,
+        } => update::cancel(global, sha256, user, trusted, terminal),
         ManifestCommand::Get { trusted } => get(global, trusted, terminal),
     }
 }

@@ -113,6 +113,32 @@ fn prepare(into: &Path) {
             "Config": {"MeshName": "member.example"},
         }),
     );
+    // The same with people who may change it.
+    let pem = |name: &str| {
+        let file = format!("{name}.pem");
+        let path = folder(&["..", "tests", "harness", "keys", "users", &file]);
+        fs::read_to_string(path).unwrap()
+    };
+    let mut users = plain.clone();
+    users["Users"] = json!({
+        "ann": {"Certificate": pem("ann"), "Roles": ["updater"]},
+        "bob": {"Certificate": pem("bob"), "Roles": ["updater"]},
+        "ops": {"Certificate": pem("ops"), "Roles": ["op"]},
+    });
+    users["Roles"] = json!({
+        "op": marblerun["Roles"]["op"],
+        "updater": {"ResourceType": "Manifest", "Actions": ["UpdateManifest"]},
+    });
+    write("users.json", &users);
+    let mut raised = users.clone();
+    raised["Packages"]["web"]["SecurityVersion"] = json!(3);
+    write("raised.json", &raised);
+    raised["Roles"]["op"] = json!({"ResourceType": "Manifest", "Actions": ["UpdateManifest"]});
+    raised["Marbles"]["web"]["MaxActivations"] = json!(1);
+    raised["Config"] = json!({"UpdateThreshold": 1});
+    write("wider.json", &raised);
+    raised["Config"] = json!({"MeshName": "other.example"});
+    write("renamed.json", &raised);
     write(
         "role.json",
         &json!({"Roles": {"op": {"ResourceType": "Manifest", "ResourceNames": [], "Actions": ["UpdateManifest"]}}}),

@@ -6,6 +6,7 @@
 
 mod endpoint;
 mod error;
+mod identity;
 mod tls;
 
 use core::time::Duration;
@@ -31,6 +32,8 @@ use crate::json;
 
 pub use endpoint::{BadUrl, Endpoint, PORT};
 pub use error::{Fault, HttpError, Refused};
+pub use identity::{BadIdentity, Identity};
+pub use stoa_proto::wire::{UpdateAgreed, UpdateWaiting};
 
 /// From the first packet to the end of the TLS handshake.
 pub const CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -72,13 +75,28 @@ impl Connection {
     /// # Errors
     /// [`HttpError::Unreachable`], [`HttpError::TooSlow`], [`HttpError::NotThePinned`].
     pub async fn open(endpoint: &Endpoint, pin: &Pin) -> Result<Self, HttpError> {
+        Self::open_as(endpoint, pin, None).await
+    }
+
+    /// The same as a user of the manifest.
+    ///
+    /// # Errors
+    /// As there; [`HttpError::IdentityUnfit`] if key and certificate do not fit.
+    pub async fn open_as(
+        endpoint: &Endpoint,
+        pin: &Pin,
+        identity: Option<&Identity>,
+    ) -> Result<Self, HttpError> {
         let authority = endpoint.authority();
         let unreachable = |step, error: std::io::Error| HttpError::Unreachable {
             authority: authority.clone(),
             step,
             cause: error.to_string(),
         };
-        let (config, verdict) = tls::config(pin);
+        let (config, verdict) =
+            tls::config(pin, identity).map_err(|error| HttpError::IdentityUnfit {
+                cause: error.to_string(),
+            })?;
         let name = ServerName::try_from(endpoint.host.clone()).map_err(|error| {
             HttpError::Unreachable {
                 authority: authority.clone(),
@@ -171,12 +189,7 @@ impl Connection {
             )
             .await?;
         let answer: wire::ManifestInForce = self.read(&answer)?;
-        let bytes = STANDARD
-            .decode(&answer.manifest)
-            .map_err(|error| HttpError::Protocol {
-                authority: self.authority.clone(),
-                cause: format!("`manifest` is not canonical base64: {error}"),
-            })?;
+        let bytes = self.decoded(&answer.manifest)?;
         Ok((answer.epoch, bytes))
     }
 
@@ -194,6 +207,56 @@ impl Connection {
             )
             .await?;
         self.read(&answer)
+    }
+
+    /// Says yes to a manifest as the user of this connection; durable when this returns.
+    ///
+    /// # Errors
+    /// [`HttpError`]; after [`HttpError::Unreachable`] or [`HttpError::TooSlow`] it may have been heard or not.
+    pub async fn agree(&mut self, bytes: Vec<u8>) -> Result<UpdateAgreed, HttpError> {
+        let answer = self
+            .ask(
+                Method::POST,
+                path::UPDATE,
+                Bytes::from(bytes),
+                MANIFEST_ANSWER_BYTES_MAX,
+            )
+            .await?;
+        self.read(&answer)
+    }
+
+    /// The update that waits for users to agree, and the bytes of its manifest.
+    ///
+    /// # Errors
+    /// [`HttpError`]; `no-update-pending` if none does.
+    pub async fn waiting_update(&mut self) -> Result<(UpdateWaiting, Vec<u8>), HttpError> {
+        let answer = self
+            .ask(
+                Method::GET,
+                path::UPDATE,
+                Bytes::new(),
+                MANIFEST_ANSWER_BYTES_MAX,
+            )
+            .await?;
+        let answer: UpdateWaiting = self.read(&answer)?;
+        let bytes = self.decoded(&answer.manifest)?;
+        Ok((answer, bytes))
+    }
+
+    /// Takes back the update that waits, if it is the one of that digest.
+    ///
+    /// # Errors
+    /// [`HttpError`]; `no-update-pending` if it is not.
+    pub async fn cancel_update(&mut self, manifest_sha256: &[u8; 32]) -> Result<(), HttpError> {
+        let target = format!(
+            "{}?manifest_sha256={}",
+            path::UPDATE,
+            hex::encode(manifest_sha256)
+        );
+        let answer = self
+            .ask(Method::DELETE, &target, Bytes::new(), ERROR_BYTES_MAX)
+            .await?;
+        self.read::<wire::UpdateCancelled>(&answer).map(|_| ())
     }
 
     async fn ask(
@@ -265,6 +328,15 @@ impl Connection {
             }
         })
         .await
+    }
+
+    fn decoded(&self, manifest: &str) -> Result<Vec<u8>, HttpError> {
+        STANDARD
+            .decode(manifest)
+            .map_err(|error| HttpError::Protocol {
+                authority: self.authority.clone(),
+                cause: format!("`manifest` is not canonical base64: {error}"),
+            })
     }
 
     fn read<T: serde::de::DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, HttpError> {

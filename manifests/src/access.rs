@@ -1,7 +1,6 @@
 //! `Users`, `Roles` and `RecoveryKeys`: who may do what with a mesh that runs.
 //!
-//! Read and checked here; nothing of it is served yet, so a manifest that has some is refused (`keys`).
-//! Does not live here: who is asking and whether they may (`mesh`).
+//! Does not live here: what follows from them (`rights`), who is asking (`mesh`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +8,7 @@ use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 use crate::fault::{Path, Sink, quoted};
-use crate::fields::Fields;
+use crate::fields::{Fields, not_served};
 use crate::infrastructure::pem;
 use crate::json::Value;
 use crate::keys::{ACTIONS, RESOURCE_TYPES, ROLE, USER};
@@ -177,6 +176,10 @@ pub(crate) fn role(
             return None;
         }
     };
+    if matches!(resource, Resource::Secrets | Resource::Audit) {
+        let what = format!("is \"{resource:?}\"");
+        not_served(&fields.path("ResourceType"), &what, sink);
+    }
     let mut actions = BTreeSet::new();
     for (word, path) in words {
         let action = Action::ALL

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use stoa_attestation::policy::ReferenceValue;
+
 use crate::access::Role;
 use crate::manifest::Manifest;
 use crate::marble::Marble;
@@ -123,8 +125,28 @@ impl Changes {
                 };
                 changes.push(effect, format!("{path}.Debug"), what);
             }
-            if old.reference != new.reference {
-                changes.push(Effect::Widens, path.to_owned(), "admits other code");
+            let marbles = joined_by(after, new);
+            match versions(old, new) {
+                Some((was, is)) => {
+                    let (effect, what) = match is > was {
+                        true => (
+                            Effect::Narrows,
+                            format!(
+                                "is {is} now, was {was}: older code neither joins nor renews as {marbles}"
+                            ),
+                        ),
+                        false => (
+                            Effect::Widens,
+                            format!("is {is} now, was {was}: older code may join as {marbles}"),
+                        ),
+                    };
+                    changes.push(effect, format!("{path}.SecurityVersion"), what);
+                }
+                None if old.reference != new.reference => {
+                    let what = format!("admits other code as {marbles}");
+                    changes.push(Effect::Widens, path.to_owned(), what);
+                }
+                None => {}
             }
             for status in new.tcb.accepted.difference(&old.tcb.accepted) {
                 let what = format!("has also `{status}`");
@@ -167,7 +189,12 @@ impl Changes {
                     true => Effect::Widens,
                     false => Effect::Narrows,
                 };
-                changes.push(effect, format!("{path}.MaxActivations"), "is different");
+                let shown = |marble: &Marble| match marble.max_activations {
+                    Some(budget) => budget.to_string(),
+                    None => "not limited".to_owned(),
+                };
+                let what = format!("is {} now, was {}", shown(new), shown(old));
+                changes.push(effect, format!("{path}.MaxActivations"), what);
             }
             for name in new
                 .dns_names
@@ -307,6 +334,34 @@ impl Changes {
         if rest(old) != rest(new) {
             self.push(Effect::Differs, "Config".to_owned(), "is different");
         }
+    }
+}
+
+/// The security versions before and after, if nothing else of the reference differs.
+fn versions(old: &Package, new: &Package) -> Option<(u16, u16)> {
+    let (ReferenceValue::Sgx(before), ReferenceValue::Sgx(after)) =
+        (&old.reference, &new.reference)
+    else {
+        return None;
+    };
+    let (was, is) = (before.security_version?, after.security_version?);
+    let mut same = after.clone();
+    same.security_version = before.security_version;
+    (was != is && same == *before).then_some((was, is))
+}
+
+/// The marbles that code of this package is, by name.
+fn joined_by(manifest: &Manifest, package: &Package) -> String {
+    let of = |marble: &Marble| manifest.packages().get(&marble.package) == Some(package);
+    let names: Vec<&str> = manifest
+        .marbles()
+        .iter()
+        .filter(|(_, marble)| of(marble))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    match names.as_slice() {
+        [] => "no marble".to_owned(),
+        names => names.join(", "),
     }
 }
 

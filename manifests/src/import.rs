@@ -193,6 +193,12 @@ impl List {
             cause,
             remedy,
         );
+        if !manifest.roles().is_empty() {
+            let cause =
+                "allow updates that are whole manifests here, also to raise a security version";
+            let remedy = "post the manifest with the version changed; `stoa manifest diff` says who must agree";
+            self.say(Sort::Different, &top.key("Roles"), cause, remedy);
+        }
         if manifest.config().mesh_name.is_none() {
             let cause = "is absent: the mesh is named after its root's key";
             self.say(

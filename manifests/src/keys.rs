@@ -197,15 +197,13 @@ pub(crate) static MANIFEST: Object = Object {
             Kind::Names(&USER),
             "none",
             "people and programs with rights, known by their client certificates",
-        )
-        .later(),
+        ),
         Key::marblerun(
             "Roles",
             Kind::Names(&ROLE),
             "none",
             "rights that users can have",
-        )
-        .later(),
+        ),
         Key::marblerun(
             "RecoveryKeys",
             Kind::NamedTexts,

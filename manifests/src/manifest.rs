@@ -101,13 +101,13 @@ impl Manifest {
         &self.infrastructures
     }
 
-    /// People and programs with rights, by name; their roles are in [`Self::roles`]. Not served yet.
+    /// People and programs with rights, by name; their roles are in [`Self::roles`].
     #[must_use]
     pub fn users(&self) -> &BTreeMap<String, User> {
         &self.users
     }
 
-    /// Rights, by name. Not served yet.
+    /// Rights, by name.
     #[must_use]
     pub fn roles(&self) -> &BTreeMap<String, Role> {
         &self.roles
@@ -316,7 +316,7 @@ fn access_of(
     let config = fields.path("Config");
     let (wanted, updaters) = (
         manifest.config.update_threshold as usize,
-        manifest.updaters(),
+        manifest.users_who_may(Action::UpdateManifest, &[]).count(),
     );
     if wanted > updaters {
         let cause = format!("is {wanted}, but {updaters} users may UpdateManifest");
@@ -340,15 +340,30 @@ fn access_of(
 }
 
 impl Manifest {
-    /// How many users may propose and acknowledge a manifest.
-    fn updaters(&self) -> usize {
-        let may = |role: &String| {
-            self.roles
-                .get(role)
-                .is_some_and(|role| role.actions.contains(&Action::UpdateManifest))
-        };
-        let users = self.users.values();
-        users.filter(|user| user.roles.iter().any(may)).count()
+    /// Whether nothing differs in what the two mean, packages left out.
+    pub(crate) fn same_but_packages(&self, other: &Self) -> bool {
+        let Self {
+            bytes: _,
+            sha256: _,
+            packages: _,
+            marbles,
+            secrets,
+            infrastructures,
+            users,
+            roles,
+            recovery_keys,
+            tls,
+            config,
+            remarks: _,
+        } = self;
+        *marbles == other.marbles
+            && *secrets == other.secrets
+            && *infrastructures == other.infrastructures
+            && *users == other.users
+            && *roles == other.roles
+            && *recovery_keys == other.recovery_keys
+            && *tls == other.tls
+            && *config == other.config
     }
 }
 

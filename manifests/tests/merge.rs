@@ -87,7 +87,7 @@ fn an_overlay_that_widens_says_what() {
     let id = "cd".repeat(32);
     let table = [
         (format!(r#"{{"Packages": {{"q": {{"UniqueID": "{id}"}}}}}}"#), "widens  Packages.q is new"),
-        (format!(r#"{{"Packages": {{"p": {{"UniqueID": "{id}"}}}}}}"#), "widens  Packages.p admits other code"),
+        (format!(r#"{{"Packages": {{"p": {{"UniqueID": "{id}"}}}}}}"#), "widens  Packages.p admits other code as a, b"),
         (
             r#"{"Packages": {"p": {"Debug": true}}}"#.to_owned(),
             "widens  Packages.p.Debug is true now: debug enclaves may join",
@@ -106,7 +106,7 @@ fn an_overlay_that_widens_says_what() {
         ),
         (
             r#"{"Marbles": {"b": {"MaxActivations": 0}}}"#.to_owned(),
-            "widens  Marbles.b.MaxActivations is different",
+            "widens  Marbles.b.MaxActivations is not limited now, was 2",
         ),
         (
             r#"{"Marbles": {"a": {"DNSNames": ["a.example"]}}}"#.to_owned(),

@@ -6,6 +6,8 @@ pub const STATEMENT: &str = "/api/stoa/v1/statement";
 pub const STATUS: &str = "/api/stoa/v1/status";
 /// `GET` the manifest in force, `POST` the first one; bytes as the deployer hashed them.
 pub const MANIFEST: &str = "/api/stoa/v1/manifest";
+/// `POST` a manifest: a user's yes to it; `GET` the one that waits; `DELETE ?manifest_sha256=<hex>` takes it back.
+pub const UPDATE: &str = "/api/stoa/v1/update";
 /// ALPN of the attested channel on the mesh port.
 pub const ALPN_ATTEST: &[u8] = b"stoa-attest/1";
 /// Trailer of a refused Join: the JSON error body.

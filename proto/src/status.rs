@@ -68,10 +68,13 @@ pub fn blame(code: &str) -> Blame {
         "manifest-invalid" | "request-invalid" | "hello-malformed" | "version-unsupported" => {
             Blame::Input
         }
-        "state-not-accepting" | "manifest-already-set" | "instance-in-use" | "epoch-moved" => {
-            Blame::Conflict
-        }
-        "manifest-not-set" | "path-unknown" => Blame::Missing,
+        "state-not-accepting"
+        | "manifest-already-set"
+        | "instance-in-use"
+        | "epoch-moved"
+        | "update-pending"
+        | "update-refused" => Blame::Conflict,
+        "manifest-not-set" | "no-update-pending" | "path-unknown" => Blame::Missing,
         "too-large" => Blame::TooLarge,
         "too-slow" => Blame::TooSlow,
         "too-many-requests" => Blame::TooOften,

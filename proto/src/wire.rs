@@ -8,7 +8,7 @@ mod statement;
 mod status;
 
 pub use error::{ErrorBody, ErrorField};
-pub use manifest::{ManifestInForce, ManifestSet};
+pub use manifest::{ManifestInForce, ManifestSet, UpdateAgreed, UpdateCancelled, UpdateWaiting};
 pub use statement::{Statement, StatementBody, StatementRefusal, StatementTransition};
 pub use status::{IdentityExpiry, MarbleCount, Status};
 

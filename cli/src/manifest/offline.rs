@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use stoa_attestation::channel::limits::STATEMENT_MANIFEST_BYTES_MAX;
-use stoa_manifest::{Advice, Effect, Faults, Manifest, Sort, advice, changes, merge};
+use stoa_manifest::{Advice, Faults, Manifest, Sort, advice, changes, merge};
 
+use super::update::listed;
 use crate::args::Global;
 use crate::coordinator::remedied;
 use crate::failure::{Exit, Failure};
@@ -138,17 +139,7 @@ pub(crate) fn join(
             .iter()
             .map(|one| json!({"path": one.path, "base": one.base, "overlay": one.overlay}))
             .collect();
-        let changed: Vec<_> = changes
-            .iter()
-            .map(|one| {
-                let effect = match one.effect {
-                    Effect::Widens => "widens",
-                    Effect::Differs => "differs",
-                    Effect::Narrows => "narrows",
-                };
-                json!({"path": one.path, "what": one.what, "effect": effect})
-            })
-            .collect();
+        let changed = listed(&changes);
         let value = json!({"manifest_sha256": sha256, "conflicts": conflicts, "changes": changed});
         terminal.data(&value.to_string());
         return Ok(Exit::Done);

@@ -63,6 +63,12 @@ pub enum HttpError {
         /// What is wrong.
         cause: String,
     },
+    /// The user's key and certificate do not fit.
+    #[error("the user's key and certificate can't be used together: {cause}")]
+    IdentityUnfit {
+        /// What TLS says.
+        cause: String,
+    },
     /// Its leaf is not of the root that was verified.
     #[error("the server is not the coordinator that was verified: {0}")]
     NotThePinned(String),
@@ -80,6 +86,7 @@ impl HttpError {
             Self::AnswerTooLarge { .. } | Self::Protocol { .. } | Self::NotThePinned(_) => {
                 Fault::Refused
             }
+            Self::IdentityUnfit { .. } => Fault::Input,
             Self::Refused(refused) => match blame(&refused.body.code) {
                 Blame::Input => Fault::Input,
                 Blame::TooSlow | Blame::TooOften | Blame::Unavailable => Fault::Unavailable,
@@ -112,6 +119,7 @@ impl Explain for HttpError {
             Self::TooSlow { .. } => "too-slow",
             Self::AnswerTooLarge { .. } => "too-large",
             Self::Protocol { .. } => "not-a-coordinator",
+            Self::IdentityUnfit { .. } => "identity-unreadable",
             Self::NotThePinned(_) => "mesh-certificate-differs",
             Self::Refused(refused) => refused.code,
         }

@@ -13,26 +13,37 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use super::Pin;
+use super::{Identity, Pin};
 use crate::certificates::check_leaf;
 
 /// A configuration, and what its verifier will have to say if it refuses.
-pub(super) fn config(pin: &Pin) -> (ClientConfig, Arc<PinnedLeaf>) {
+///
+/// # Errors
+/// If key and certificate of the identity do not fit.
+pub(super) fn config(
+    pin: &Pin,
+    identity: Option<&Identity>,
+) -> Result<(ClientConfig, Arc<PinnedLeaf>), Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = Arc::new(PinnedLeaf {
         pin: pin.clone(),
         provider: Arc::clone(&provider),
         refusal: Mutex::new(None),
     });
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("aws-lc-rs' default provider has suites of TLS 1.3")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>)
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>);
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            builder.with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())?
+        }
+    };
     config.resumption = Resumption::disabled();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    (config, verifier)
+    Ok((config, verifier))
 }
 
 /// Lets servers through as a [`Pin`] says, if they prove their leaf's key.

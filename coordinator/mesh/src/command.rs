@@ -5,6 +5,8 @@
 //!
 //! Does not live here: whether a command may happen (`machine`), the draft of an activation (`provision`).
 
+mod update;
+
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +30,8 @@ use crate::secret::{DerivationSecret, Secret};
 use crate::secrets::{self, Issuing};
 use crate::view::View;
 
+pub use update::{Cancel, Update};
+
 /// Hex digits of K(SPKI) in the common name of a CA.
 const CA_NAME_KEY_BYTES: usize = 8;
 
@@ -40,6 +44,10 @@ pub enum Command {
     Start(CoordinatorLeaf),
     /// Put the first manifest into force.
     SetManifest(SetManifest),
+    /// Agree to another manifest, which comes into force if nobody else must.
+    Update(Update),
+    /// Take back an update that waits.
+    Cancel(Cancel),
     /// Replace the issuing CA within its epoch.
     Rotate(Rotate),
     /// Activate a marble, or renew its leaf.

@@ -5,7 +5,7 @@
 //!
 //! Does not live here: their bytes in the journal (`stored`), what they do to the state (`machine`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -26,6 +26,14 @@ pub enum Event {
     Started(Arc<Started>),
     /// A manifest came into force.
     ManifestSet(Arc<ManifestSet>),
+    /// A user agreed to another manifest, the first of them.
+    Proposed(Arc<Proposed>),
+    /// Another user agreed to it.
+    Agreed(Arc<Agreed>),
+    /// A user took it back.
+    Cancelled(Arc<Agreed>),
+    /// Another manifest came into force.
+    Updated(Arc<Updated>),
     /// The issuing CA was replaced within its epoch.
     Rotated(Arc<Rotated>),
     /// A marble was activated, or its leaf renewed.
@@ -42,6 +50,9 @@ impl Event {
             Self::Founded(event) => event.time,
             Self::Started(event) => event.time,
             Self::ManifestSet(event) => event.time,
+            Self::Proposed(event) => event.time,
+            Self::Agreed(event) | Self::Cancelled(event) => event.time,
+            Self::Updated(event) => event.set.time,
             Self::Rotated(event) => event.time,
             Self::Admitted(event) => event.time,
             Self::CollateralSeen(event) => event.time,
@@ -97,6 +108,50 @@ impl fmt::Debug for ManifestSet {
             .field("shared", &self.shared)
             .finish()
     }
+}
+
+/// Who did something, as the manifest in force knew them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    /// The user's name.
+    pub user: String,
+    /// SHA-256 of their certificate.
+    pub certificate: [u8; 32],
+}
+
+/// A user agreed to another manifest, the first of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposed {
+    /// When, Unix time.
+    pub time: u64,
+    /// Epoch in force.
+    pub epoch: u64,
+    /// Who.
+    pub by: By,
+    /// To what.
+    pub manifest: Arc<Manifest>,
+}
+
+/// A user agreed to the manifest that waits, or took it back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agreed {
+    /// When, Unix time.
+    pub time: u64,
+    /// Who.
+    pub by: By,
+    /// SHA-256 of the manifest.
+    pub manifest_sha256: [u8; 32],
+}
+
+/// Another manifest came into force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Updated {
+    /// As for the first; `caller` is the last who agreed.
+    pub set: ManifestSet,
+    /// All who agreed, by name.
+    pub agreed: BTreeSet<String>,
+    /// Of the shared secrets that were made anew, the ones before.
+    pub previous: BTreeMap<String, Secret>,
 }
 
 /// The issuing CA was replaced within its epoch.

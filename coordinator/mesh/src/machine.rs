@@ -12,9 +12,11 @@ use rustls_pki_types::UnixTime;
 use stoa_attestation::Floors;
 use zeroize::Zeroizing;
 
-use crate::command::{Command, CoordinatorLeaf, Found, Rotate, SetManifest};
+use crate::approve::{self, Agreement};
+use crate::command::{Cancel, Command, CoordinatorLeaf, Found, Rotate, SetManifest, Update};
 use crate::event::{
-    Admittance, Admitted, CollateralSeen, Event, Founded, ManifestSet, Rotated, Started,
+    Admittance, Admitted, Agreed, By, CollateralSeen, Event, Founded, ManifestSet, Proposed,
+    Rotated, Started, Updated,
 };
 use crate::floor::in_time;
 use crate::provision::{Draft, DraftEntry};
@@ -88,6 +90,11 @@ impl Machine {
             Command::Found(found) => self.decide_found(found, floored)?,
             Command::Start(leaf) => self.decide_start(leaf, floored)?,
             Command::SetManifest(set) => self.decide_manifest(set, in_time(env.now, floor)?)?,
+            Command::Update(update) => {
+                let event = self.decide_update(update, in_time(env.now, floor)?)?;
+                return Ok(event.into_iter().collect());
+            }
+            Command::Cancel(cancel) => self.decide_cancel(cancel, in_time(env.now, floor)?)?,
             Command::Rotate(rotate) => self.decide_rotate(rotate, in_time(env.now, floor)?)?,
             Command::Activate(draft) => {
                 let now = in_time(env.now, floor.max(draft.newest_issue_date))?;
@@ -154,10 +161,7 @@ impl Machine {
                 sha256: hex::encode(policy.manifest.sha256()),
             });
         }
-        let entries = self.state.history.len();
-        if entries >= HISTORY_MAX {
-            return Err(Refusal::HistoryFull { entries });
-        }
+        self.history_has_room()?;
         Ok(Event::ManifestSet(Arc::new(ManifestSet {
             time: now,
             epoch: set.after.saturating_add(1),
@@ -165,6 +169,75 @@ impl Machine {
             caller: set.caller.certificate,
             issuing: set.issuing.clone(),
             shared: set.shared.clone(),
+        })))
+    }
+
+    fn history_has_room(&self) -> Result<(), Refusal> {
+        let entries = self.state.history.len();
+        if entries >= HISTORY_MAX {
+            return Err(Refusal::HistoryFull { entries });
+        }
+        Ok(())
+    }
+
+    /// A user agrees; nothing follows if that user had agreed before.
+    fn decide_update(&self, update: &Update, now: u64) -> Result<Option<Event>, Refusal> {
+        let policy = self.same_epoch(update.after)?;
+        self.history_has_room()?;
+        let pending = self.state.pending.as_deref();
+        let by = |user: &str| By {
+            user: user.to_owned(),
+            // Only a caller with a certificate is a user.
+            certificate: update.caller.certificate.unwrap_or_default(),
+        };
+        let manifest = &update.manifest;
+        Ok(
+            match approve::agree(policy, pending, manifest, &update.caller)? {
+                Agreement::Already => None,
+                Agreement::Waits { user } if pending.is_none() => {
+                    Some(Event::Proposed(Arc::new(Proposed {
+                        time: now,
+                        epoch: policy.epoch,
+                        by: by(user),
+                        manifest: Arc::clone(manifest),
+                    })))
+                }
+                Agreement::Waits { user } => Some(Event::Agreed(Arc::new(Agreed {
+                    time: now,
+                    by: by(user),
+                    manifest_sha256: manifest.sha256(),
+                }))),
+                Agreement::Enough { agreed } => Some(Event::Updated(Arc::new(Updated {
+                    set: ManifestSet {
+                        time: now,
+                        epoch: update.after.saturating_add(1),
+                        manifest: Arc::clone(manifest),
+                        caller: update.caller.certificate,
+                        issuing: update.issuing.clone(),
+                        shared: update.shared.clone(),
+                    },
+                    agreed,
+                    previous: update.previous.clone(),
+                }))),
+            },
+        )
+    }
+
+    fn decide_cancel(&self, cancel: &Cancel, now: u64) -> Result<Event, Refusal> {
+        let policy = self.state.policy.as_deref();
+        let policy = policy.ok_or_else(|| Refusal::NoUpdatePending {
+            asked: hex::encode(cancel.manifest_sha256),
+            pending: "none".to_owned(),
+        })?;
+        let pending = self.state.pending.as_deref();
+        let user = approve::cancel(policy, pending, &cancel.manifest_sha256, &cancel.caller)?;
+        Ok(Event::Cancelled(Arc::new(Agreed {
+            time: now,
+            by: By {
+                user: user.to_owned(),
+                certificate: cancel.caller.certificate.unwrap_or_default(),
+            },
+            manifest_sha256: cancel.manifest_sha256,
         })))
     }
 

@@ -142,6 +142,7 @@ pub fn draft(
         issuing: ground.issuing.certificate(),
         leaf: &leaf,
         shared: &ground.policy.shared,
+        previous: &ground.policy.previous,
         own: &own,
     };
     let provision = render(&values, &admission.marble, instance, now)?;

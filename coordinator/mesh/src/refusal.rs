@@ -49,6 +49,44 @@ pub enum Refusal {
         /// Entries of the history.
         entries: usize,
     },
+    /// Whoever asks is no user of the manifest in force.
+    #[error(
+        "the client certificate (SHA-256 {certificate}) is that of no user of the manifest in force"
+    )]
+    UserUnknown {
+        /// Lower-case hex, or `none`.
+        certificate: String,
+    },
+    /// The user's roles do not allow that.
+    #[error("user `{user}` has no role that allows {action} on {on}")]
+    NotPermitted {
+        /// The user.
+        user: String,
+        /// As a manifest writes it.
+        action: &'static str,
+        /// The packages or secrets, or `the manifest`.
+        on: String,
+    },
+    /// Another manifest waits for users to agree.
+    #[error("another update waits for users to agree: SHA-256 {sha256}")]
+    UpdatePending {
+        /// Lower-case hex of the SHA-256 of the manifest that waits.
+        sha256: String,
+    },
+    /// The update that was named does not wait.
+    #[error("no update of SHA-256 {asked} waits; waiting: {pending}")]
+    NoUpdatePending {
+        /// Lower-case hex of the SHA-256 asked for.
+        asked: String,
+        /// Lower-case hex of the one that waits, or `none`.
+        pending: String,
+    },
+    /// No user can do that to a mesh that runs.
+    #[error("the mesh can't be updated to this manifest: {cause}")]
+    UpdateRefused {
+        /// What is in the way.
+        cause: String,
+    },
     /// Marbles can't be served before a manifest is set.
     #[error("the coordinator is in state {state}; marbles are served in state 3")]
     StateNotAccepting {
@@ -187,6 +225,11 @@ impl Explain for Refusal {
             Self::ManifestAlreadySet { .. } => "manifest-already-set",
             Self::ClockBehind { .. } => "clock-behind",
             Self::HistoryFull { .. } => "history-full",
+            Self::UserUnknown { .. } => "user-unknown",
+            Self::NotPermitted { .. } => "not-permitted",
+            Self::UpdatePending { .. } => "update-pending",
+            Self::NoUpdatePending { .. } => "no-update-pending",
+            Self::UpdateRefused { .. } => "update-refused",
             Self::StateNotAccepting { .. } => "state-not-accepting",
             Self::MarbleUnknown { .. } => "marble-unknown",
             Self::NotAdmitted { rule, .. } => rule.code(),
@@ -211,10 +254,21 @@ impl Explain for Refusal {
             }
             Self::NotFounded => None,
             Self::ManifestAlreadySet { sha256, .. } => {
-                Some(format!("compare {sha256} with your manifest's digest; a manifest is set once, by whoever comes first"))
+                Some(format!("compare {sha256} with your manifest's digest; the first is set once, users change it with `stoa manifest update`"))
             }
             Self::ClockBehind { .. } => Some("set the clock of the coordinator's machine right, then try again".to_owned()),
             Self::HistoryFull { .. } => Some("found a new mesh".to_owned()),
+            Self::UserUnknown { .. } => {
+                Some("connect with the certificate and key of a user: `--cert FILE --key FILE`".to_owned())
+            }
+            Self::NotPermitted { .. } => {
+                Some("ask a user with that right, or have the manifest changed by those who may".to_owned())
+            }
+            Self::UpdatePending { .. } => {
+                Some("look at it with `stoa manifest pending`, then agree to it or cancel it first".to_owned())
+            }
+            Self::NoUpdatePending { .. } => Some("look at what waits with `stoa manifest pending`".to_owned()),
+            Self::UpdateRefused { .. } => Some("compare with `stoa manifest diff`; else found a new mesh".to_owned()),
             Self::StateNotAccepting { .. } => Some("set a manifest first: `stoa manifest set`".to_owned()),
             Self::MarbleUnknown { marble, .. } => {
                 Some(format!("name a marble of the manifest, or add `Marbles.{marble}` to it"))

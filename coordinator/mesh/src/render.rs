@@ -185,6 +185,8 @@ pub(crate) struct Values<'a> {
     pub(crate) issuing: &'a Certificate,
     pub(crate) leaf: &'a Certificate,
     pub(crate) shared: &'a BTreeMap<String, Secret>,
+    /// Of the shared ones that the last update made anew, the ones before.
+    pub(crate) previous: &'a BTreeMap<String, Secret>,
     /// Those of this instance.
     pub(crate) own: &'a BTreeMap<String, Secret>,
 }
@@ -199,10 +201,16 @@ impl Scope for Values<'_> {
                 "MarbleCert" => Some(without_key(self.leaf)),
                 _ => None,
             },
-            // Right after a manifest was set, and until it is updated, the previous secrets are the present ones.
+            // A secret that no update made anew is its own previous one.
             Root::Secrets | Root::PreviousSecrets => {
                 let definition = self.definitions.get(name)?;
-                let made = self.own.get(name).or_else(|| self.shared.get(name));
+                let before = match root {
+                    Root::PreviousSecrets => self.previous.get(name),
+                    _ => None,
+                };
+                let made = before
+                    .or_else(|| self.own.get(name))
+                    .or_else(|| self.shared.get(name));
                 let entry = match made {
                     Some(secret) => secret_entry(secret),
                     // One that a user has not set: there, and empty.

@@ -20,6 +20,7 @@ use crate::issue::{generate, issue};
 use crate::keys::{KeyKind, Keys};
 use crate::refusal::Refusal;
 use crate::secret::{DerivationSecret, Secret};
+use crate::state::Policy;
 
 const DAY_SECS: u64 = 24 * 60 * 60;
 /// Common name of a certificate secret that names neither a common name nor exactly one DNS name.
@@ -41,12 +42,20 @@ pub(crate) fn shared(
     issuing: &Issuing<'_>,
     rng: &mut dyn CryptoRng,
 ) -> Result<BTreeMap<String, Secret>, Refusal> {
+    make(manifest.secrets(), issuing, rng)
+}
+
+/// Makes those of the secrets that are shared and not a user's.
+fn make<'a>(
+    secrets: impl IntoIterator<Item = (&'a String, &'a SecretDefinition)>,
+    issuing: &Issuing<'_>,
+    rng: &mut dyn CryptoRng,
+) -> Result<BTreeMap<String, Secret>, Refusal> {
     let mut made = BTreeMap::new();
-    for (name, definition) in manifest
-        .secrets()
-        .iter()
-        .filter(|(_, definition)| definition.source == Source::Shared)
-    {
+    let shared = secrets
+        .into_iter()
+        .filter(|(_, definition)| definition.source == Source::Shared);
+    for (name, definition) in shared {
         let secret = match symmetric_bytes(definition) {
             Some(bytes) => {
                 let mut key = Zeroizing::new(vec![0; bytes]);
@@ -58,6 +67,55 @@ pub(crate) fn shared(
         made.insert(name.clone(), secret);
     }
     Ok(made)
+}
+
+/// The shared secrets after an update.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// Those in force.
+    pub(crate) shared: BTreeMap<String, Secret>,
+    /// Of those that were made anew under a definition of the same kind, the ones before.
+    pub(crate) previous: BTreeMap<String, Secret>,
+}
+
+/// What an update leaves of the shared secrets, and makes anew: what is defined as before stays, but for certificates
+/// that are past half of their life.
+pub(crate) fn updated(
+    policy: &Policy,
+    manifest: &Manifest,
+    issuing: &Issuing<'_>,
+    rng: &mut dyn CryptoRng,
+) -> Result<Kept, Refusal> {
+    let mut kept = Kept::default();
+    let mut anew = Vec::new();
+    for (name, definition) in manifest.secrets() {
+        let before = policy.manifest.secrets().get(name);
+        match policy.shared.get(name) {
+            Some(secret) if before == Some(definition) && !aged(secret, issuing.now) => {
+                kept.shared.insert(name.clone(), secret.clone());
+            }
+            old => {
+                let same_kind = before.is_some_and(|before| before.kind == definition.kind);
+                if let Some(old) = old.filter(|_| same_kind) {
+                    kept.previous.insert(name.clone(), old.clone());
+                }
+                anew.push((name, definition));
+            }
+        }
+    }
+    kept.shared.extend(make(anew, issuing, rng)?);
+    Ok(kept)
+}
+
+/// Whether a certificate is past half of its life.
+fn aged(secret: &Secret, now: u64) -> bool {
+    match secret {
+        Secret::Symmetric(_) => false,
+        Secret::Certificate(certified) => {
+            let certificate = certified.certificate();
+            certificate.not_before().midpoint(certificate.not_after()) < now
+        }
+    }
 }
 
 /// Whose secrets are made.

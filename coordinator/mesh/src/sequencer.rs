@@ -8,6 +8,7 @@
 
 use rustls_pki_types::UnixTime;
 use stoa_explain::Explain;
+use stoa_manifest::Manifest;
 use zeroize::Zeroizing;
 
 use crate::board::Change;
@@ -17,7 +18,7 @@ use crate::machine::{Env, Machine};
 use crate::refusal::Refusal;
 use crate::render::Provision;
 use crate::stored;
-use crate::view::View;
+use crate::view::{View, WaitingUpdate, waiting};
 
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,10 @@ pub enum Outcome {
         /// Its marbles.
         marbles: Vec<String>,
     },
+    /// A user agreed to another manifest, and others must too.
+    UpdateWaits(WaitingUpdate),
+    /// An update was taken back.
+    UpdateCancelled,
     /// The issuing CA was replaced.
     Rotated,
     /// What collateral was seen is remembered.
@@ -182,14 +187,28 @@ impl Sequencer {
                     renew_at,
                 }
             }
-            Command::SetManifest(set) => Outcome::ManifestSet {
-                sha256: set.manifest.sha256(),
-                epoch: set.after.saturating_add(1),
-                marbles: set.manifest.marbles().keys().cloned().collect(),
-            },
+            Command::SetManifest(set) => in_force(&set.manifest, set.after),
+            // What does not wait after a yes is in force.
+            Command::Update(update) => {
+                let state = self.machine.state();
+                match waiting(state.policy.as_deref(), state.pending.as_deref()) {
+                    Some(waiting) => Outcome::UpdateWaits(waiting),
+                    None => in_force(&update.manifest, update.after),
+                }
+            }
+            Command::Cancel(_) => Outcome::UpdateCancelled,
             Command::Rotate(_) => Outcome::Rotated,
             Command::SeeCollateral(_) => Outcome::CollateralSeen,
             Command::Activate(draft) => Outcome::Granted(Grant(draft.provision)),
         }
+    }
+}
+
+/// The manifest came into force after that of epoch `after`.
+fn in_force(manifest: &Manifest, after: u64) -> Outcome {
+    Outcome::ManifestSet {
+        sha256: manifest.sha256(),
+        epoch: after.saturating_add(1),
+        marbles: manifest.marbles().keys().cloned().collect(),
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct State {
     pub(crate) coordinator_leaf: Option<Arc<Certificate>>,
     pub(crate) issuing: Option<Arc<Certified>>,
     pub(crate) policy: Option<Arc<Policy>>,
+    /// The update that waits for more users to agree.
+    pub(crate) pending: Option<Arc<Pending>>,
     pub(crate) history: Arc<[Transition]>,
     /// How many activations were counted, by marble.
     pub(crate) activated: BTreeMap<String, u64>,
@@ -64,6 +66,18 @@ pub(crate) struct Policy {
     pub(crate) transition_head: [u8; 32],
     pub(crate) manifest: Arc<Manifest>,
     pub(crate) shared: BTreeMap<String, Secret>,
+    /// Of the shared secrets that the last update made anew, the ones before.
+    pub(crate) previous: BTreeMap<String, Secret>,
+}
+
+/// A manifest that some users agreed to and that is not in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pending {
+    /// When the first of them agreed, Unix time.
+    pub(crate) since: u64,
+    pub(crate) manifest: Arc<Manifest>,
+    /// Users of the manifest in force, by name.
+    pub(crate) agreed: BTreeSet<String>,
 }
 
 impl fmt::Debug for Policy {
@@ -73,6 +87,7 @@ impl fmt::Debug for Policy {
             .field("transition_head", &hex::encode(self.transition_head))
             .field("manifest", &hex::encode(self.manifest.sha256()))
             .field("shared", &self.shared)
+            .field("previous", &self.previous)
             .finish()
     }
 }
@@ -145,7 +160,22 @@ impl State {
             Event::Founded(founded) => self.founded = Some(Arc::clone(founded)),
             Event::Started(started) => self.coordinator_leaf = Some(Arc::new(started.leaf.clone())),
             Event::Rotated(rotated) => self.issuing = Some(Arc::new(rotated.issuing.clone())),
-            Event::ManifestSet(set) => self.apply_manifest(set),
+            Event::ManifestSet(set) => self.apply_manifest(set, BTreeMap::new()),
+            Event::Proposed(proposed) => {
+                self.pending = Some(Arc::new(Pending {
+                    since: proposed.time,
+                    manifest: Arc::clone(&proposed.manifest),
+                    agreed: BTreeSet::from([proposed.by.user.clone()]),
+                }));
+            }
+            Event::Agreed(agreed) => {
+                if let Some(pending) = &mut self.pending {
+                    let agreed = agreed.by.user.clone();
+                    Arc::make_mut(pending).agreed.insert(agreed);
+                }
+            }
+            Event::Cancelled(_) => self.pending = None,
+            Event::Updated(updated) => self.apply_manifest(&updated.set, updated.previous.clone()),
             Event::Admitted(admitted) => self.apply_admitted(admitted),
             Event::CollateralSeen(seen) => {
                 Arc::make_mut(&mut self.collateral).raise(&seen.floors);
@@ -153,7 +183,7 @@ impl State {
         }
     }
 
-    fn apply_manifest(&mut self, set: &ManifestSet) {
+    fn apply_manifest(&mut self, set: &ManifestSet, previous: BTreeMap<String, Secret>) {
         let transition = Transition {
             manifest_sha256: set.manifest.sha256(),
             epoch: set.epoch,
@@ -171,11 +201,13 @@ impl State {
         );
         self.history = self.history.iter().copied().chain([transition]).collect();
         self.issuing = Some(Arc::new(set.issuing.clone()));
+        self.pending = None;
         self.policy = Some(Arc::new(Policy {
             epoch: set.epoch,
             transition_head: head,
             manifest: Arc::clone(&set.manifest),
             shared: set.shared.clone(),
+            previous,
         }));
     }
 

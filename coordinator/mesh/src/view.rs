@@ -23,7 +23,7 @@ use crate::floor::in_time;
 use crate::identity::trust_domain;
 use crate::refusal::Refusal;
 use crate::secret::DerivationSecret;
-use crate::state::{Policy, State};
+use crate::state::{Pending, Policy, State};
 
 /// Refusals that are remembered; older ones go.
 pub const REFUSALS_MAX: usize = 64;
@@ -40,6 +40,7 @@ pub struct View {
     coordinator_leaf: Option<Arc<Certificate>>,
     issuing: Option<Arc<Certified>>,
     policy: Option<Arc<Policy>>,
+    pending: Option<Arc<Pending>>,
     history: Arc<[Transition]>,
     collateral: Arc<Floors>,
     board: Arc<Board>,
@@ -57,6 +58,21 @@ pub struct MarbleStatus {
     pub activated: u64,
     /// The manifest's MaxActivations; `None` if it is not limited.
     pub budget: Option<u64>,
+}
+
+/// A manifest that some users agreed to, and too few.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingUpdate {
+    /// The manifest.
+    pub manifest: Arc<Manifest>,
+    /// When the first agreed, Unix time.
+    pub since: u64,
+    /// Who agreed, by name.
+    pub agreed: Vec<String>,
+    /// All who may, by name.
+    pub may_agree: Vec<String>,
+    /// How many of them must.
+    pub needed: usize,
 }
 
 /// A refusal, as everybody may know it: the rule's code, not its reference values.
@@ -79,6 +95,7 @@ impl View {
             coordinator_leaf: None,
             issuing: None,
             policy: None,
+            pending: None,
             history: Arc::default(),
             collateral: Arc::default(),
             board: Arc::new(Board::of(state)),
@@ -95,6 +112,7 @@ impl View {
             coordinator_leaf: state.coordinator_leaf.clone(),
             issuing: state.issuing.clone(),
             policy: state.policy.clone(),
+            pending: state.pending.clone(),
             history: Arc::clone(&state.history),
             collateral: Arc::clone(&state.collateral),
             board: Arc::clone(&self.board),
@@ -184,6 +202,12 @@ impl View {
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.policy.as_ref().map_or(0, |policy| policy.epoch)
+    }
+
+    /// The update that waits for users to agree.
+    #[must_use]
+    pub fn waiting_update(&self) -> Option<WaitingUpdate> {
+        waiting(self.policy.as_deref(), self.pending.as_deref())
     }
 
     /// Every manifest that was ever in force, oldest first.
@@ -295,6 +319,10 @@ impl View {
         self.issuing.as_deref()
     }
 
+    pub(crate) fn pending_update(&self) -> Option<&Pending> {
+        self.pending.as_deref()
+    }
+
     pub(crate) fn derivation(&self) -> Option<&DerivationSecret> {
         self.root.as_ref().map(|founded| &founded.derivation)
     }
@@ -324,6 +352,19 @@ impl View {
     }
 }
 
+/// What waits under a policy, and who must agree to it.
+pub(crate) fn waiting(policy: Option<&Policy>, pending: Option<&Pending>) -> Option<WaitingUpdate> {
+    let (policy, pending) = (policy?, pending?);
+    let (may_agree, needed) = policy.manifest.approval();
+    Some(WaitingUpdate {
+        manifest: Arc::clone(&pending.manifest),
+        since: pending.since,
+        agreed: pending.agreed.iter().cloned().collect(),
+        may_agree,
+        needed,
+    })
+}
+
 impl fmt::Debug for View {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("View")
@@ -332,6 +373,7 @@ impl fmt::Debug for View {
             .field("coordinator_leaf", &self.coordinator_leaf)
             .field("issuing", &self.issuing)
             .field("policy", &self.policy)
+            .field("pending", &self.pending)
             .field("history", &self.history.len())
             .finish_non_exhaustive()
     }
@@ -346,6 +388,7 @@ impl PartialEq for View {
             && self.coordinator_leaf == other.coordinator_leaf
             && self.issuing == other.issuing
             && self.policy == other.policy
+            && self.pending == other.pending
             && self.history == other.history
             && self.collateral == other.collateral
             && at(self) == at(other)

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use stoa_attestation::{Floors, Mark};
 use stoa_explain::Explain as _;
-use stoa_mesh::{Command, Damaged, Machine, Rotate, stored};
+use stoa_mesh::{Caller, Cancel, Command, Damaged, Machine, Rotate, Update, stored};
 use support::{MANIFEST, Mesh, START, at, provision};
 
 fn golden(name: &str) -> PathBuf {
@@ -51,6 +51,99 @@ fn records() -> (Mesh, Vec<(&'static str, Vec<u8>)>) {
     records.push(("snapshot", snapshot));
     records.push(("snapshot-2", mesh.sequencer.machine().snapshot().to_vec()));
     (mesh, records)
+}
+
+/// A mesh whose manifest was changed by three users, once taken back, and its records by name.
+fn updates() -> (Mesh, Vec<(&'static str, Vec<u8>)>) {
+    let roles = r#""Roles": {"all": {"ResourceType": "Manifest", "Actions": ["UpdateManifest"]}}"#;
+    let users: Vec<String> = (0..3)
+        .map(|number| {
+            let pem = support::user(number).0;
+            format!(r#""user{number}": {{"Certificate": "{pem}", "Roles": ["all"]}}"#)
+        })
+        .collect();
+    let head = format!("{{{roles}, \"Users\": {{{}}},", users.join(", "));
+    let text = MANIFEST.replacen('{', &head, 1);
+    // The shared certificate is defined anew, so that there is one before it.
+    let next = text.replace(r#""ValidFor": 30"#, r#""ValidFor": 40"#);
+    let mut mesh = Mesh::with_manifest(1, &text);
+    let written = mesh.journal.len();
+    let agree = |mesh: &mut Mesh, number| {
+        let caller = Caller {
+            certificate: Some(support::user(number).1),
+        };
+        let (view, next) = (mesh.view(), support::manifest(&next));
+        let update =
+            Update::prepare(&view, next, caller, &*mesh.keys, at(START), &mut mesh.rng).unwrap();
+        mesh.run(Command::Update(update), START).unwrap();
+    };
+    agree(&mut mesh, 0);
+    agree(&mut mesh, 1);
+    let waiting = mesh.sequencer.machine().snapshot().to_vec();
+    let cancel = Cancel {
+        manifest_sha256: support::manifest(&next).sha256(),
+        caller: Caller {
+            certificate: Some(support::user(2).1),
+        },
+    };
+    mesh.run(Command::Cancel(cancel), START).unwrap();
+    for number in [2, 1, 0] {
+        agree(&mut mesh, number);
+    }
+    let names = [
+        "proposed",
+        "agreed",
+        "update-cancelled",
+        "proposed-2",
+        "agreed-2",
+        "updated",
+    ];
+    let mut records: Vec<_> = names
+        .into_iter()
+        .zip(mesh.journal[written..].to_vec())
+        .collect();
+    records.push(("snapshot-3-waiting", waiting));
+    records.push(("snapshot-3", mesh.sequencer.machine().snapshot().to_vec()));
+    (mesh, records)
+}
+
+#[test]
+fn records_of_updates_are_written_and_read_as_in_their_golden_files() {
+    let (mesh, records) = updates();
+    let mut kept: Vec<Vec<u8>> = records
+        .iter()
+        .map(|(name, bytes)| kept(name, bytes))
+        .collect();
+    let snapshot = Machine::replay([kept.pop().unwrap()]).unwrap();
+    assert_eq!(&snapshot, mesh.sequencer.machine());
+    let waiting = Machine::replay([kept.pop().unwrap()]).unwrap();
+    let mut replayed = waiting;
+    for record in &kept[2..] {
+        let events = stored::events(record).unwrap();
+        events.iter().for_each(|event| replayed.apply(event));
+    }
+    assert_eq!(&replayed, mesh.sequencer.machine());
+    for (name, bytes) in &records {
+        for end in (0..bytes.len()).step_by(7).chain([bytes.len() - 1]) {
+            assert!(
+                Machine::replay([&bytes[..end]]).is_err(),
+                "{name} cut at {end}"
+            );
+        }
+    }
+}
+
+/// What the golden file of that name holds, which must be these bytes.
+fn kept(name: &str, bytes: &[u8]) -> Vec<u8> {
+    if std::env::var("STOA_GOLDEN").is_ok_and(|value| value == "write") && !golden(name).exists() {
+        std::fs::write(golden(name), lines(bytes)).unwrap();
+    }
+    let text = std::fs::read_to_string(golden(name)).unwrap();
+    assert!(
+        text == lines(bytes),
+        "`{name}` is written in another way than its golden file"
+    );
+    hex::decode(text.replace('\n', "")).unwrap()
 }
 
 fn lines(bytes: &[u8]) -> String {

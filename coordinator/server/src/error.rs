@@ -63,6 +63,9 @@ pub enum EdgeError {
     /// There is no manifest yet.
     #[error("no manifest is set yet")]
     ManifestNotSet,
+    /// Nothing waits for users to agree.
+    #[error("no update waits for users to agree")]
+    NoUpdateWaits,
     /// The sealed state can't be opened here; only status and statement are served.
     #[error("the coordinator is in recovery: {reason}")]
     InRecovery {
@@ -108,6 +111,7 @@ impl Explain for EdgeError {
             Self::TooSlow { .. } => "too-slow",
             Self::TooManyRequests { .. } => "too-many-requests",
             Self::ManifestNotSet => "manifest-not-set",
+            Self::NoUpdateWaits => "no-update-pending",
             Self::InRecovery { .. } => "in-recovery",
             Self::StoreUnavailable { .. } => "store-unavailable",
             Self::EvidenceUnavailable { .. } => "evidence-unavailable",
@@ -128,6 +132,7 @@ impl Explain for EdgeError {
             Self::TooSlow { .. } => "try again; look at the network if it happens often".to_owned(),
             Self::TooManyRequests { .. } => "wait a second and ask again".to_owned(),
             Self::ManifestNotSet => "set one: stoa manifest set FILE".to_owned(),
+            Self::NoUpdateWaits => "propose one: stoa manifest update FILE".to_owned(),
             Self::InRecovery { .. } => {
                 "start the coordinator in the TEE that sealed the state, or restore the file `sealed_key`".to_owned()
             }

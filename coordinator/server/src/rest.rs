@@ -2,6 +2,8 @@
 //!
 //! Does not live here: rules (`mesh`), wire forms (`proto`), sockets (`listener`).
 
+mod update;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,11 +19,13 @@ use axum::routing::get;
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use rand_core::CryptoRng;
+use rustls::pki_types::UnixTime;
 use sha2::{Digest as _, Sha256};
 use stoa_attestation::channel::{NONCE_BYTES, key_id};
 use stoa_explain::Explain;
 use stoa_manifest::Manifest;
-use stoa_mesh::{Caller, Command, Outcome, SetManifest};
+use stoa_mesh::{Caller, Command, Keys, Outcome, Refusal, SetManifest, View};
 use stoa_proto::status::blame;
 use stoa_proto::{path, wire};
 
@@ -29,8 +33,10 @@ use crate::app::App;
 use crate::error::{EdgeError, body};
 use crate::listener::Session;
 use crate::rate::{Limiter, Over, Rate};
-use crate::view::State;
+use crate::view::{Published, State};
 use crate::writer::NotDone;
+
+pub use update::UPDATE_TRIES_MAX;
 
 /// Largest manifest, in bytes.
 pub const MANIFEST_BYTES_MAX: usize = stoa_manifest::limits::MANIFEST_BYTES_MAX;
@@ -53,6 +59,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route(path::STATEMENT, get(statement))
         .route(path::STATUS, get(status))
         .route(path::MANIFEST, get(manifest).post(set_manifest))
+        .route(
+            path::UPDATE,
+            get(update::waiting)
+                .post(update::agree)
+                .delete(update::cancel),
+        )
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MANIFEST_BYTES_MAX))
@@ -167,15 +179,7 @@ async fn status(Shared(app): Shared<Arc<App>>) -> Json<wire::Status> {
 /// `GET /api/stoa/v1/manifest`: the manifest in force, byte for byte.
 async fn manifest(Shared(app): Shared<Arc<App>>) -> Result<Json<wire::ManifestInForce>, ApiError> {
     let published = app.window.look();
-    let view = match &published.state {
-        State::Open(view) => view,
-        State::Recovery { reason } => {
-            return Err(EdgeError::InRecovery {
-                reason: reason.to_string(),
-            }
-            .into());
-        }
-    };
+    let view = open(&published)?;
     let manifest = view.manifest().ok_or(EdgeError::ManifestNotSet)?;
     Ok(Json(wire::ManifestInForce {
         manifest_sha256: hex::encode(manifest.sha256()),
@@ -197,13 +201,11 @@ async fn set_manifest(
     let writer = app.writer()?.clone();
     let manifest = Manifest::parse(&bytes)?;
     let warnings = crate::status::warnings_of(&manifest);
-    let caller = Caller {
-        certificate: session
-            .client_chain
-            .first()
-            .map(|der| Sha256::digest(der).into()),
-    };
-    let prepared = prepare(&app, manifest, caller).await?;
+    let caller = caller(&session);
+    let prepared = prepared(&app, move |view, keys, now, rng| {
+        SetManifest::prepare(view, manifest, caller, keys, now, rng)
+    })
+    .await?;
     match writer.submit(Command::SetManifest(prepared)).await? {
         Outcome::ManifestSet {
             sha256,
@@ -230,32 +232,38 @@ async fn set_manifest(
     }
 }
 
-/// Makes the keys and secrets that the manifest asks for; not on the threads that serve connections.
-async fn prepare(
+/// The state, if it can be read here.
+fn open(published: &Published) -> Result<&View, EdgeError> {
+    match &published.state {
+        State::Open(view) => Ok(view),
+        State::Recovery { reason } => Err(EdgeError::InRecovery {
+            reason: reason.to_string(),
+        }),
+    }
+}
+
+/// Who asks: the client certificate, whose key the handshake proved.
+fn caller(session: &Session) -> Caller {
+    Caller {
+        certificate: session.client_leaf().map(|der| Sha256::digest(der).into()),
+    }
+}
+
+/// Makes the keys and secrets that a command asks for; not on the threads that serve connections.
+async fn prepared<T: Send + 'static>(
     app: &Arc<App>,
-    manifest: Manifest,
-    caller: Caller,
-) -> Result<SetManifest, ApiError> {
+    prepare: impl FnOnce(&View, &dyn Keys, UnixTime, &mut dyn CryptoRng) -> Result<T, Refusal>
+    + Send
+    + 'static,
+) -> Result<T, ApiError> {
     let app = Arc::clone(app);
     let work = move || {
         let published = app.window.look();
-        let State::Open(view) = &published.state else {
-            return Err(ApiError::from(EdgeError::Bug(
-                "the state closed while a manifest was prepared".to_owned(),
-            )));
-        };
-        let now = app.now().map_err(ApiError::from)?;
-        SetManifest::prepare(
-            view,
-            manifest,
-            caller,
-            &app.keys,
-            now,
-            &mut crate::rng::OsRandom,
-        )
-        .map_err(ApiError::from)
+        let view = open(&published)?;
+        let now = app.now()?;
+        prepare(view, &app.keys, now, &mut crate::rng::OsRandom).map_err(ApiError::from)
     };
-    let died = |_| EdgeError::Bug("the task that prepares manifests died".to_owned());
+    let died = |_| EdgeError::Bug("the task that prepares a command died".to_owned());
     tokio::task::spawn_blocking(work).await.map_err(died)?
 }
 

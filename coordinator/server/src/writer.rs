@@ -33,6 +33,14 @@ pub enum NotDone {
     Edge(EdgeError),
 }
 
+impl NotDone {
+    /// Whether it was prepared for a manifest that is no longer in force, so that it can be prepared anew.
+    #[must_use]
+    pub fn is_epoch_moved(&self) -> bool {
+        matches!(self, Self::Refused(Refusal::EpochMoved { .. }))
+    }
+}
+
 /// The sender's end of the writer.
 #[derive(Clone)]
 pub struct Writer {

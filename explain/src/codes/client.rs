@@ -4,6 +4,11 @@ use crate::Code;
 
 pub(crate) const CODES: &[Code] = &[
     Code {
+        code: "identity-unreadable",
+        meaning: "The certificate or key of the user can't be read, or they do not fit together.",
+        remedy: "Give the user's certificate with --cert and its private key with --key, both PEM.",
+    },
+    Code {
         code: "statement-malformed",
         meaning: "What came is not a statement: no JSON, a member that is missing, twice or of another type, or bytes that \
                   can't be read.",

@@ -18,7 +18,32 @@ pub(crate) const CODES: &[Code] = &[
     Code {
         code: "manifest-already-set",
         meaning: "A manifest is in force; the first one is set once.",
-        remedy: "Compare the digest of the manifest in force with yours; found a new mesh for another manifest.",
+        remedy: "Compare the digest of the manifest in force with yours; its users change it with `stoa manifest update`.",
+    },
+    Code {
+        code: "user-unknown",
+        meaning: "The client certificate of the connection is that of no user of the manifest in force.",
+        remedy: "Connect with the certificate and key of a user: --cert FILE --key FILE.",
+    },
+    Code {
+        code: "not-permitted",
+        meaning: "The user's roles in the manifest in force do not allow that.",
+        remedy: "Ask a user with that right, or have the manifest changed by those who may.",
+    },
+    Code {
+        code: "update-pending",
+        meaning: "Another manifest waits for users to agree, and only one can.",
+        remedy: "Look at it with `stoa manifest pending`, then agree to it with `stoa manifest update` or take it back with `stoa manifest cancel`.",
+    },
+    Code {
+        code: "no-update-pending",
+        meaning: "No update waits, or another than the one that was named.",
+        remedy: "Look at what waits with `stoa manifest pending`.",
+    },
+    Code {
+        code: "update-refused",
+        meaning: "A mesh that runs can't be updated to this manifest, whoever agrees: it is the one in force, or names the mesh differently.",
+        remedy: "Compare with `stoa manifest diff`; for another name found a new mesh.",
     },
     Code {
         code: "history-full",

@@ -32,7 +32,7 @@ pub(crate) static ROLE: Object = Object {
             "ResourceType",
             Kind::Word(&RESOURCE_TYPES),
             "a fault",
-            "what it is about, exact case",
+            "what it is about, exact case; `Secrets` and `Audit` are not served yet",
         ),
         Key::marblerun(
             "ResourceNames",

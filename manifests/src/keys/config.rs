@@ -57,8 +57,7 @@ pub(crate) static CONFIG: Object = Object {
             Kind::Number(u32::MAX as u64),
             "0, all",
             "how many users with `UpdateManifest` must agree to an update",
-        )
-        .later(),
+        ),
         Key::marblerun(
             "RecoveryThreshold",
             Kind::Number(u32::MAX as u64),

@@ -22,4 +22,5 @@ mod refusals;
 mod relay;
 mod renewal;
 mod three_tees;
+mod update;
 mod verify;

@@ -10,11 +10,12 @@ use zeroize::Zeroizing;
 
 use super::Damaged;
 use super::field::{
-    Put, authority, certificate, count, floors, manifest, marble, put_authority, put_floors,
-    put_manifest, put_secrets, secrets, text,
+    Put, authority, certificate, count, floors, manifest, marble, names, put_authority, put_floors,
+    put_manifest, put_names, put_secrets, secrets, text,
 };
 use crate::event::{
-    Admittance, Admitted, CollateralSeen, Event, Founded, Grounds, ManifestSet, Rotated, Started,
+    Admittance, Admitted, Agreed, By, CollateralSeen, Event, Founded, Grounds, ManifestSet,
+    Proposed, Rotated, Started, Updated,
 };
 use crate::secret::DerivationSecret;
 
@@ -24,6 +25,10 @@ const TAG_MANIFEST_SET: u16 = 3;
 const TAG_ROTATED: u16 = 4;
 const TAG_ADMITTED: u16 = 5;
 const TAG_COLLATERAL_SEEN: u16 = 6;
+const TAG_PROPOSED: u16 = 7;
+const TAG_AGREED: u16 = 8;
+const TAG_CANCELLED: u16 = 9;
+const TAG_UPDATED: u16 = 10;
 
 const ENTRY_ACTIVATED: u8 = 1;
 const ENTRY_RETRIED: u8 = 2;
@@ -44,11 +49,27 @@ pub(super) fn put(out: &mut dyn Put, event: &Event) {
         }
         Event::ManifestSet(set) => {
             out.u16(TAG_MANIFEST_SET);
-            out.u64(set.time);
-            put_manifest(out, set.epoch, &set.manifest);
-            out.field(set.caller.as_ref().map_or(&[], <[u8; 32]>::as_slice));
-            put_authority(out, &set.issuing);
-            put_secrets(out, &set.shared);
+            put_set(out, set);
+        }
+        Event::Proposed(proposed) => {
+            out.u16(TAG_PROPOSED);
+            out.u64(proposed.time);
+            put_by(out, &proposed.by);
+            put_manifest(out, proposed.epoch, &proposed.manifest);
+        }
+        Event::Agreed(agreed) => {
+            out.u16(TAG_AGREED);
+            put_agreed(out, agreed);
+        }
+        Event::Cancelled(cancelled) => {
+            out.u16(TAG_CANCELLED);
+            put_agreed(out, cancelled);
+        }
+        Event::Updated(updated) => {
+            out.u16(TAG_UPDATED);
+            put_set(out, &updated.set);
+            put_names(out, &updated.agreed);
+            put_secrets(out, &updated.previous);
         }
         Event::Rotated(rotated) => {
             out.u16(TAG_ROTATED);
@@ -83,21 +104,25 @@ pub(super) fn take(bytes: &[u8]) -> Result<Event, Damaged> {
             time: reader.u64("time")?,
             leaf: certificate(&mut reader)?,
         })),
-        TAG_MANIFEST_SET => {
+        TAG_MANIFEST_SET => Event::ManifestSet(Arc::new(take_set(&mut reader)?)),
+        TAG_PROPOSED => {
             let time = reader.u64("time")?;
+            let by = take_by(&mut reader)?;
             let (epoch, manifest) = manifest(&mut reader)?;
-            let caller = reader.optional("caller")?;
-            let issuing = authority(&mut reader)?;
-            let shared = secrets(&mut reader)?;
-            Event::ManifestSet(Arc::new(ManifestSet {
+            Event::Proposed(Arc::new(Proposed {
                 time,
                 epoch,
+                by,
                 manifest,
-                caller,
-                issuing,
-                shared,
             }))
         }
+        TAG_AGREED => Event::Agreed(Arc::new(take_agreed(&mut reader)?)),
+        TAG_CANCELLED => Event::Cancelled(Arc::new(take_agreed(&mut reader)?)),
+        TAG_UPDATED => Event::Updated(Arc::new(Updated {
+            set: take_set(&mut reader)?,
+            agreed: names(&mut reader)?,
+            previous: secrets(&mut reader)?,
+        })),
         TAG_ROTATED => Event::Rotated(Arc::new(Rotated {
             time: reader.u64("time")?,
             issuing: authority(&mut reader)?,
@@ -116,6 +141,56 @@ pub(super) fn take(bytes: &[u8]) -> Result<Event, Damaged> {
     };
     reader.finish()?;
     Ok(event)
+}
+
+fn put_set(out: &mut dyn Put, set: &ManifestSet) {
+    out.u64(set.time);
+    put_manifest(out, set.epoch, &set.manifest);
+    out.field(set.caller.as_ref().map_or(&[], <[u8; 32]>::as_slice));
+    put_authority(out, &set.issuing);
+    put_secrets(out, &set.shared);
+}
+
+fn take_set(reader: &mut Reader<'_>) -> Result<ManifestSet, Damaged> {
+    let time = reader.u64("time")?;
+    let (epoch, manifest) = manifest(reader)?;
+    let caller = reader.optional("caller")?;
+    let issuing = authority(reader)?;
+    let shared = secrets(reader)?;
+    Ok(ManifestSet {
+        time,
+        epoch,
+        manifest,
+        caller,
+        issuing,
+        shared,
+    })
+}
+
+fn put_by(out: &mut dyn Put, by: &By) {
+    out.field(by.user.as_bytes());
+    out.field(&by.certificate);
+}
+
+fn take_by(reader: &mut Reader<'_>) -> Result<By, Damaged> {
+    Ok(By {
+        user: text(reader, "user")?,
+        certificate: reader.exact("certificate of a user")?,
+    })
+}
+
+fn put_agreed(out: &mut dyn Put, agreed: &Agreed) {
+    out.u64(agreed.time);
+    put_by(out, &agreed.by);
+    out.field(&agreed.manifest_sha256);
+}
+
+fn take_agreed(reader: &mut Reader<'_>) -> Result<Agreed, Damaged> {
+    Ok(Agreed {
+        time: reader.u64("time")?,
+        by: take_by(reader)?,
+        manifest_sha256: reader.exact("SHA-256 of a manifest")?,
+    })
 }
 
 fn put_admitted(out: &mut dyn Put, admitted: &Admitted) {

@@ -2,7 +2,7 @@
 //!
 //! Does not live here: reading `LP` (`stoa_attestation::lp`), the order of fields (`event`, `snapshot`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use stoa_attestation::channel::limits::MARBLE_TYPE_BYTES_MAX;
@@ -150,9 +150,14 @@ pub(super) fn put_manifest(out: &mut dyn Put, epoch: u64, manifest: &Manifest) {
 
 pub(super) fn manifest(reader: &mut Reader<'_>) -> Result<(u64, Arc<Manifest>), Damaged> {
     let epoch = reader.u64("epoch")?;
+    Ok((epoch, manifest_of(reader, epoch)?))
+}
+
+/// The bytes of a manifest alone; `epoch` is said of one that this version refuses.
+pub(super) fn manifest_of(reader: &mut Reader<'_>, epoch: u64) -> Result<Arc<Manifest>, Damaged> {
     let bytes = reader.filled("manifest", MANIFEST_BYTES_MAX)?;
     let manifest = Manifest::parse(bytes).map_err(|faults| Damaged::Manifest { epoch, faults })?;
-    Ok((epoch, Arc::new(manifest)))
+    Ok(Arc::new(manifest))
 }
 
 /// `LP(count)`, then for each `LP(name) LP(kind) ..`.
@@ -191,6 +196,20 @@ pub(super) fn secrets(reader: &mut Reader<'_>) -> Result<BTreeMap<String, Secret
             };
             Ok((name, secret))
         })
+        .collect()
+}
+
+/// `LP(count)`, then each `LP(name)`, in order.
+pub(super) fn put_names(out: &mut dyn Put, names: &BTreeSet<String>) {
+    out.u64(names.len() as u64);
+    for name in names {
+        out.field(name.as_bytes());
+    }
+}
+
+pub(super) fn names(reader: &mut Reader<'_>) -> Result<BTreeSet<String>, Damaged> {
+    (0..count(reader, "names")?)
+        .map(|_| text(reader, "name"))
         .collect()
 }
 

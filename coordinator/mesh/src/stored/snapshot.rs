@@ -1,8 +1,9 @@
-//! The layout of a snapshot, versions 1 and 2: the whole state, so that the events before it can go.
+//! The layout of a snapshot, versions 1 to 3: the whole state, so that the events before it can go.
 //!
 //! `LP(1 u16) LP(floor) LP(founded 0|1) [LP(time) authority LP(derivation)] LP(leaf or empty) LP(issuing 0|1) [authority]
 //! LP(policy 0|1) [manifest LP(transition head) secrets] history activated instances`, lists with their count in front.
-//! Version 2 has the floors of collateral behind it, and is written if there are any.
+//! Version 2 has the floors of collateral behind it, and is written if there are any. Version 3 has behind these
+//! `LP(update that waits 0|1) [LP(since) manifest names] secrets` (the ones before), and is written if there is one of both.
 //!
 //! Does not live here: fields that several layouts share (`field`).
 
@@ -15,23 +16,26 @@ use zeroize::Zeroizing;
 
 use super::Damaged;
 use super::field::{
-    Put, authority, count, floors, manifest, marble, put_authority, put_floors, put_manifest,
-    put_secrets, secrets,
+    Put, authority, count, floors, manifest, manifest_of, marble, names, put_authority, put_floors,
+    put_manifest, put_names, put_secrets, secrets,
 };
 use crate::certificate::{CERTIFICATE_BYTES_MAX, Certificate};
 use crate::event::Founded;
 use crate::secret::DerivationSecret;
-use crate::state::{InstanceName, IssuedLeaf, Living, Policy, State};
+use crate::state::{InstanceName, IssuedLeaf, Living, Pending, Policy, State};
 
 const VERSION: u16 = 1;
 const VERSION_WITH_FLOORS: u16 = 2;
+const VERSION_WITH_UPDATES: u16 = 3;
 
 pub(super) fn put(out: &mut dyn Put, state: &State) {
-    let with_floors = !state.collateral.is_empty();
-    out.u16(if with_floors {
-        VERSION_WITH_FLOORS
-    } else {
-        VERSION
+    let previous = state.policy.as_ref().map(|policy| &policy.previous);
+    let with_updates = state.pending.is_some() || previous.is_some_and(|some| !some.is_empty());
+    let with_floors = with_updates || !state.collateral.is_empty();
+    out.u16(match (with_updates, with_floors) {
+        (true, _) => VERSION_WITH_UPDATES,
+        (false, true) => VERSION_WITH_FLOORS,
+        (false, false) => VERSION,
     });
     out.u64(state.floor);
     put_option(out, state.founded.as_deref(), |out, founded| {
@@ -69,6 +73,14 @@ pub(super) fn put(out: &mut dyn Put, state: &State) {
     if with_floors {
         put_floors(out, &state.collateral);
     }
+    if with_updates {
+        put_option(out, state.pending.as_deref(), |out, pending| {
+            out.u64(pending.since);
+            out.field(pending.manifest.bytes());
+            put_names(out, &pending.agreed);
+        });
+        put_secrets(out, previous.unwrap_or(&BTreeMap::new()));
+    }
 }
 
 fn put_option<T>(out: &mut dyn Put, value: Option<&T>, put: impl Fn(&mut dyn Put, &T)) {
@@ -98,7 +110,10 @@ fn put_instance(out: &mut dyn Put, name: &InstanceName, living: &Living) {
 /// [`Damaged`] if its version is unknown or a field is not as it must be.
 pub(super) fn take(reader: &mut Reader<'_>) -> Result<State, Damaged> {
     let version = reader.u16("version of the snapshot")?;
-    if !matches!(version, VERSION | VERSION_WITH_FLOORS) {
+    if !matches!(
+        version,
+        VERSION | VERSION_WITH_FLOORS | VERSION_WITH_UPDATES
+    ) {
         return Err(Damaged::Unknown {
             what: "version of a snapshot",
             got: u64::from(version),
@@ -128,6 +143,7 @@ pub(super) fn take(reader: &mut Reader<'_>) -> Result<State, Damaged> {
             transition_head,
             manifest,
             shared: secrets(reader)?,
+            previous: BTreeMap::new(),
         })
     })?;
     state.history = (0..count(reader, "manifests of the history")?)
@@ -146,10 +162,29 @@ pub(super) fn take(reader: &mut Reader<'_>) -> Result<State, Damaged> {
         let (name, living) = take_instance(reader)?;
         state.keep(name, living);
     }
-    if version == VERSION_WITH_FLOORS {
+    if version >= VERSION_WITH_FLOORS {
         state.collateral = Arc::new(floors(reader)?);
     }
+    if version >= VERSION_WITH_UPDATES {
+        take_updates(reader, &mut state)?;
+    }
     Ok(state)
+}
+
+fn take_updates(reader: &mut Reader<'_>, state: &mut State) -> Result<(), Damaged> {
+    let epoch = state.policy.as_ref().map_or(0, |policy| policy.epoch);
+    state.pending = take_option(reader, "update that waits", |reader| {
+        Ok(Pending {
+            since: reader.u64("since when an update waits")?,
+            manifest: manifest_of(reader, epoch)?,
+            agreed: names(reader)?,
+        })
+    })?;
+    let previous = secrets(reader)?;
+    if let Some(policy) = &mut state.policy {
+        Arc::make_mut(policy).previous = previous;
+    }
+    Ok(())
 }
 
 fn take_option<T>(

@@ -479,3 +479,29 @@ pub fn events(journal: &[Vec<u8>]) -> Vec<Event> {
         .flat_map(|record| stoa_mesh::stored::events(record).unwrap())
         .collect()
 }
+
+/// A user's certificate by number: PEM, and the SHA-256 of its DER.
+pub fn user(number: u64) -> (String, [u8; 32]) {
+    static MADE: Mutex<BTreeMap<u64, (String, [u8; 32])>> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock().unwrap();
+    made.entry(number)
+        .or_insert_with(|| make_user(number))
+        .clone()
+}
+
+fn make_user(number: u64) -> (String, [u8; 32]) {
+    let key = p256_key(77, number);
+    let keys = SeededKeys::new(77);
+    let signer = keys.signer(&key).unwrap();
+    let mut params = rcgen::CertificateParams::new(vec![format!("user{number}")]).unwrap();
+    params.serial_number = Some(number.into());
+    let der = params.self_signed(&&*signer).unwrap().der().to_vec();
+    (pem_of(&der), Sha256::digest(&der).into())
+}
+
+/// One certificate as PEM, with its lines' ends as JSON writes them.
+fn pem_of(der: &[u8]) -> String {
+    use base64::Engine as _;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    format!("-----BEGIN CERTIFICATE-----\\n{text}\\n-----END CERTIFICATE-----\\n")
+}

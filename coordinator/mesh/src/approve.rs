@@ -1,0 +1,151 @@
+//! May this caller change the manifest, and who else must agree? What is in force and who agreed so far in, an answer out.
+//!
+//! Asked twice: from a view, so that nobody without a right makes the coordinator make keys, and in `decide`, which counts.
+//!
+//! Does not live here: what a manifest's roles allow and what an update asks for (`stoa_manifest`), the state of a
+//! pending update (`state`).
+
+use std::collections::BTreeSet;
+
+use stoa_manifest::{Action, Asks, Manifest, Never};
+
+use crate::command::Caller;
+use crate::refusal::Refusal;
+use crate::state::{Pending, Policy};
+
+/// What comes of a user's yes to a manifest.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Agreement<'a> {
+    /// It comes into force: all who must agree did, these.
+    Enough { agreed: BTreeSet<String> },
+    /// It is noted, and others must agree too.
+    Waits { user: &'a str },
+    /// This user had said so before.
+    Already,
+}
+
+/// Whether `caller` may agree to `manifest`, and what comes of it.
+///
+/// # Errors
+/// [`Refusal::UserUnknown`], [`Refusal::NotPermitted`], [`Refusal::UpdateRefused`], [`Refusal::UpdatePending`] if another
+/// manifest waits.
+pub(crate) fn agree<'a>(
+    policy: &'a Policy,
+    pending: Option<&Pending>,
+    manifest: &Manifest,
+    caller: &Caller,
+) -> Result<Agreement<'a>, Refusal> {
+    let in_force = &policy.manifest;
+    let user = user(in_force, caller)?;
+    let asks = match Asks::of(in_force, manifest) {
+        Asks::Never(never) => return Err(refused(&never)),
+        // Whoever may not raise these may still be one of those who agree to any manifest.
+        Asks::Raise { packages } if !may_raise(in_force, user, &packages) => {
+            if !in_force.may(user, Action::UpdateManifest, &[]) {
+                return Err(Refusal::NotPermitted {
+                    user: user.to_owned(),
+                    action: Action::UpdateSecurityVersion.name(),
+                    on: packages.join(", "),
+                });
+            }
+            let (users, needed) = in_force.approval();
+            Asks::Approval { users, needed }
+        }
+        asks => asks,
+    };
+    let other = pending.filter(|pending| pending.manifest.sha256() != manifest.sha256());
+    if let Some(other) = other {
+        return Err(Refusal::UpdatePending {
+            sha256: hex::encode(other.manifest.sha256()),
+        });
+    }
+    match asks {
+        Asks::Raise { .. } => Ok(Agreement::Enough {
+            agreed: BTreeSet::from([user.to_owned()]),
+        }),
+        Asks::Approval { users, needed } => {
+            may_update(in_force, user)?;
+            let mut agreed = pending.map(|pending| pending.agreed.clone());
+            let agreed = agreed.get_or_insert_default();
+            let new = agreed.insert(user.to_owned());
+            let count = users.iter().filter(|user| agreed.contains(*user)).count();
+            Ok(match (count >= needed, new) {
+                (true, _) => Agreement::Enough {
+                    agreed: std::mem::take(agreed),
+                },
+                (false, true) => Agreement::Waits { user },
+                (false, false) => Agreement::Already,
+            })
+        }
+        Asks::Never(never) => Err(refused(&never)),
+    }
+}
+
+/// Whether `caller` may take back the update that waits, if it is the one of that digest.
+///
+/// # Errors
+/// [`Refusal::UserUnknown`], [`Refusal::NotPermitted`], [`Refusal::NoUpdatePending`].
+pub(crate) fn cancel<'a>(
+    policy: &'a Policy,
+    pending: Option<&Pending>,
+    manifest_sha256: &[u8; 32],
+    caller: &Caller,
+) -> Result<&'a str, Refusal> {
+    let user = user(&policy.manifest, caller)?;
+    may_update(&policy.manifest, user)?;
+    let waits = pending.map(|pending| pending.manifest.sha256());
+    if waits != Some(*manifest_sha256) {
+        return Err(Refusal::NoUpdatePending {
+            asked: hex::encode(manifest_sha256),
+            pending: waits.map_or_else(|| "none".to_owned(), hex::encode),
+        });
+    }
+    Ok(user)
+}
+
+/// Who `caller` is.
+fn user<'a>(manifest: &'a Manifest, caller: &Caller) -> Result<&'a str, Refusal> {
+    let known = caller
+        .certificate
+        .as_ref()
+        .and_then(|certificate| manifest.user_of(certificate));
+    known.ok_or_else(|| Refusal::UserUnknown {
+        certificate: caller
+            .certificate
+            .map_or_else(|| "none".to_owned(), hex::encode),
+    })
+}
+
+fn may_raise(manifest: &Manifest, user: &str, packages: &[String]) -> bool {
+    let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
+    manifest.may(user, Action::UpdateSecurityVersion, &packages)
+}
+
+fn may_update(manifest: &Manifest, user: &str) -> Result<(), Refusal> {
+    if manifest.may(user, Action::UpdateManifest, &[]) {
+        return Ok(());
+    }
+    Err(Refusal::NotPermitted {
+        user: user.to_owned(),
+        action: Action::UpdateManifest.name(),
+        on: "the manifest".to_owned(),
+    })
+}
+
+fn refused(never: &Never) -> Refusal {
+    let cause = match never {
+        Never::Same => "it is the manifest in force, byte for byte".to_owned(),
+        Never::MeshNameDiffers { before, after } => {
+            let shown = |name: &Option<String>| match name {
+                Some(name) => format!("`{name}`"),
+                None => "absent".to_owned(),
+            };
+            format!(
+                "Config.MeshName is {} and was {}, which stands in every identity of the mesh",
+                shown(after),
+                shown(before)
+            )
+        }
+    };
+    Refusal::UpdateRefused { cause }
+}
