@@ -33,7 +33,6 @@ use crate::json;
 pub use endpoint::{BadUrl, Endpoint, PORT};
 pub use error::{Fault, HttpError, Refused};
 pub use identity::{BadIdentity, Identity};
-pub use stoa_proto::wire::{UpdateAgreed, UpdateWaiting};
 
 /// From the first packet to the end of the TLS handshake.
 pub const CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -213,7 +212,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`HttpError`]; after [`HttpError::Unreachable`] or [`HttpError::TooSlow`] it may have been heard or not.
-    pub async fn agree(&mut self, bytes: Vec<u8>) -> Result<UpdateAgreed, HttpError> {
+    pub async fn agree(&mut self, bytes: Vec<u8>) -> Result<wire::UpdateAgreed, HttpError> {
         let answer = self
             .ask(
                 Method::POST,
@@ -229,7 +228,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`HttpError`]; `no-update-pending` if none does.
-    pub async fn waiting_update(&mut self) -> Result<(UpdateWaiting, Vec<u8>), HttpError> {
+    pub async fn waiting_update(&mut self) -> Result<(wire::UpdateWaiting, Vec<u8>), HttpError> {
         let answer = self
             .ask(
                 Method::GET,
@@ -238,7 +237,7 @@ impl Connection {
                 MANIFEST_ANSWER_BYTES_MAX,
             )
             .await?;
-        let answer: UpdateWaiting = self.read(&answer)?;
+        let answer: wire::UpdateWaiting = self.read(&answer)?;
         let bytes = self.decoded(&answer.manifest)?;
         Ok((answer, bytes))
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use stoa_client::http::{Endpoint, Fault, HttpError, Identity, UpdateAgreed};
+use stoa_client::http::{Endpoint, Fault, HttpError, Identity};
 use stoa_manifest::{Action, Asks, Change, Effect, Manifest, Never, changes};
 
 use super::offline;
@@ -76,34 +76,50 @@ pub(super) fn agree(
                 return Err(Failure::from(Refused::ManifestNotConfirmed).changed(Changed::Unknown));
             }
         }
-        tell(global, &answer, terminal);
+        let told = Told {
+            sha256: &answer.manifest_sha256,
+            in_force: answer.in_force,
+            epoch: answer.epoch,
+            agreed: &answer.agreed,
+            may_agree: &answer.may_agree,
+            needed: answer.needed,
+        };
+        told.tell(global, terminal);
+        if !global.json && !global.quiet {
+            for warning in &answer.warnings {
+                terminal.talk(&format!("warning: {warning}"));
+            }
+        }
         Ok(Exit::Done)
     })
 }
 
-fn tell(global: &Global, answer: &UpdateAgreed, terminal: &mut Terminal<'_>) {
-    if global.json {
-        let value = json!({
-            "manifest_sha256": answer.manifest_sha256, "in_force": answer.in_force, "epoch": answer.epoch,
-            "agreed": answer.agreed, "may_agree": answer.may_agree, "needed": answer.needed,
-            "warnings": answer.warnings,
-        });
-        terminal.data(&value.to_string());
-        return;
-    }
-    let sha256 = &answer.manifest_sha256;
-    if answer.in_force {
-        terminal.data(&format!(
-            "manifest  sha256:{sha256}  in force, number {}",
-            answer.epoch
-        ));
-    } else {
-        terminal.data(&format!("manifest  sha256:{sha256}  waits"));
-        terminal.data(&agreement(&answer.agreed, &answer.may_agree, answer.needed));
-    }
-    if !global.quiet {
-        for warning in &answer.warnings {
-            terminal.talk(&format!("warning: {warning}"));
+/// What came of a yes.
+struct Told<'a> {
+    sha256: &'a str,
+    in_force: bool,
+    epoch: u64,
+    agreed: &'a [String],
+    may_agree: &'a [String],
+    needed: u64,
+}
+
+impl Told<'_> {
+    fn tell(&self, global: &Global, terminal: &mut Terminal<'_>) {
+        if global.json {
+            let value = json!({
+                "manifest_sha256": self.sha256, "in_force": self.in_force, "epoch": self.epoch,
+                "agreed": self.agreed, "may_agree": self.may_agree, "needed": self.needed,
+            });
+            terminal.data(&value.to_string());
+        } else if self.in_force {
+            terminal.data(&format!(
+                "manifest  sha256:{}  in force, number {}",
+                self.sha256, self.epoch
+            ));
+        } else {
+            terminal.data(&format!("manifest  sha256:{}  waits", self.sha256));
+            terminal.data(&agreement(self.agreed, self.may_agree, self.needed));
         }
     }
 }

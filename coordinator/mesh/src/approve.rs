@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use stoa_manifest::{Action, Asks, Manifest, Never};
 
-use crate::command::Caller;
+use crate::caller::Caller;
 use crate::refusal::Refusal;
 use crate::state::{Pending, Policy};
 

@@ -21,6 +21,7 @@ use crate::ca::{
     COORDINATOR_LEAF_LIFETIME_SECS, Certified, ISSUING_LIFETIME_SECS, Limits, ROOT_LIFETIME_SECS,
     Role, Signer, Template, Wishes, serial,
 };
+use crate::caller::Caller;
 use crate::certificate::Certificate;
 use crate::issue::{generate, issue};
 use crate::keys::{KeyKind, Keys};
@@ -167,13 +168,6 @@ impl CoordinatorLeaf {
         )?;
         Ok(Self { leaf })
     }
-}
-
-/// Who asks, as far as the transport knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Caller {
-    /// SHA-256 of the DER of the TLS client certificate, if there was one.
-    pub certificate: Option<[u8; 32]>,
 }
 
 /// A manifest about to come into force, with its issuing CA and shared secrets.

@@ -33,6 +33,7 @@ pub mod view;
 mod approve;
 mod board;
 mod ca_key;
+mod caller;
 mod derive;
 mod identity;
 mod issue;
@@ -41,8 +42,9 @@ mod secrets;
 
 pub use admit::{Admission, admit};
 pub use ca_key::{CaKeyDiffers, check_root_key};
+pub use caller::Caller;
 pub use certificate::Certificate;
-pub use command::{Caller, Cancel, Command, CoordinatorLeaf, Found, Rotate, SetManifest, Update};
+pub use command::{Cancel, Command, CoordinatorLeaf, Found, Rotate, SetManifest, Update};
 pub use event::Event;
 pub use floor::{CLOCK_BEHIND_SECS_MAX, in_time};
 pub use identity::Instance;

@@ -9,9 +9,10 @@ use rand_core::CryptoRng;
 use rustls_pki_types::UnixTime;
 use stoa_manifest::Manifest;
 
-use super::{Caller, issuing_ca};
+use super::issuing_ca;
 use crate::approve;
 use crate::ca::Certified;
+use crate::caller::Caller;
 use crate::keys::Keys;
 use crate::refusal::Refusal;
 use crate::secret::Secret;
