@@ -27,12 +27,23 @@ fn rows(page: &str) -> BTreeSet<String> {
     cells.map(str::to_owned).collect()
 }
 
+/// What stands in the files of a folder and of those in it.
+fn sources(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| match path.is_dir() {
+            true => sources(&path),
+            false => vec![std::fs::read_to_string(path).unwrap()],
+        })
+        .collect()
+}
+
 #[test]
 fn every_event_that_can_be_logged_is_listed_and_no_other() {
     let mut said = BTreeSet::new();
     for folder in ["coordinator/server/src", "attestation/collateral/src"] {
-        for entry in std::fs::read_dir(workspace().join(folder)).unwrap() {
-            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        for text in sources(&workspace().join(folder)) {
             said.extend(
                 text.split("event = \"")
                     .skip(1)
