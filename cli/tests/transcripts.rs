@@ -139,6 +139,12 @@ fn prepare(into: &Path) {
     write("wider.json", &raised);
     raised["Config"] = json!({"MeshName": "other.example"});
     write("renamed.json", &raised);
+    let mut last = users.clone();
+    last["Roles"].as_object_mut().unwrap().remove("updater");
+    for name in ["ann", "bob"] {
+        last["Users"][name]["Roles"] = json!([]);
+    }
+    write("last.json", &last);
     write(
         "role.json",
         &json!({"Roles": {"op": {"ResourceType": "Manifest", "ResourceNames": [], "Actions": ["UpdateManifest"]}}}),

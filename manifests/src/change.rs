@@ -255,6 +255,10 @@ impl Changes {
     }
 
     fn access(&mut self, before: &Manifest, after: &Manifest) {
+        if !before.approval().0.is_empty() && after.approval().0.is_empty() {
+            let what = "may none of them UpdateManifest any more: it would be the last update";
+            self.push(Effect::Narrows, "Users".to_owned(), what);
+        }
         self.named(
             "Users",
             before.users(),

@@ -208,6 +208,12 @@ impl List {
                 "write a domain of yours",
             );
         }
+        if manifest.approval().0.is_empty() {
+            let cause = "may none of them UpdateManifest: this manifest can never be changed";
+            let remedy =
+                "give several people a role with UpdateManifest, and write Config.UpdateThreshold";
+            self.say(Sort::Stronger, &top.key("Users"), cause, remedy);
+        }
         if manifest.recovery_keys().is_empty() {
             let cause = "are absent: a coordinator that loses its sealing key is lost";
             let remedy = "plan for keys of several people";

@@ -52,7 +52,7 @@ impl Certificate {
         }
         let spki = parsed.public_key().raw.to_vec();
         Subject::from_spki(&spki)
-            .ok_or_else(|| fault("its key is neither P-256, P-384 nor Ed25519"))?;
+            .ok_or_else(|| fault("its key is of no kind that this mesh makes"))?;
         let serial = parsed.raw_serial().try_into().map_err(|_| {
             fault(&format!(
                 "its serial number does not have {SERIAL_BYTES} bytes"
