@@ -474,18 +474,27 @@ fn living_children() -> Vec<(Pid, String)> {
     let mut found = Vec::new();
     for thread in threads.into_iter().flatten().flatten() {
         let listed = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-        for pid in listed.split_whitespace() {
-            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        for text in listed.split_whitespace() {
+            let line = std::fs::read(format!("/proc/{text}/cmdline")).unwrap_or_default();
             let line = String::from_utf8_lossy(&line).replace('\0', " ");
-            let pid = pid.parse().ok().and_then(Pid::from_raw);
-            // A zombie's command line reads as empty.
+            let pid = text.parse().ok().and_then(Pid::from_raw);
             found.extend(
-                pid.filter(|_| !line.is_empty())
+                pid.filter(|_| !has_ended(text))
                     .map(|pid| (pid, line.trim_end().to_owned())),
             );
         }
     }
     found
+}
+
+/// Whether that process is gone, or a zombie (proc(5): the state stands behind the name in parentheses). An empty command
+/// line says less: a process that is just executing another program has one, too.
+fn has_ended(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.chars().next());
+    state.is_none_or(|state| state == 'Z' || state == 'X')
 }
 
 #[cfg(test)]
