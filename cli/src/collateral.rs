@@ -11,7 +11,7 @@ use rustls_pki_types::UnixTime;
 use serde_json::{Value, json};
 use stoa_attestation::{Anchor, Collateral, CrlName, Evidence, Floors, Trust, Utc, Verified};
 use stoa_collateral::bundle::{Bundle, Entry};
-use stoa_collateral::{CollateralError, Platform, Source, report};
+use stoa_collateral::{CollateralError, Platform, Source, none_gave, report};
 use stoa_explain::Explain as _;
 
 use crate::args::{self, CollateralCommand, CollateralFetch, Global};
@@ -182,18 +182,7 @@ async fn first_good(
             Err(error) => causes.push(error),
         }
     }
-    if causes.is_empty() {
-        let platform = platform.words();
-        return Err(CollateralError::SourceMissing { platform }.into());
-    }
-    if causes.len() == 1 {
-        return Err(causes.remove(0).into());
-    }
-    Err(CollateralError::NoSource {
-        platform: platform.words(),
-        causes: causes.iter().map(ToString::to_string).collect(),
-    }
-    .into())
+    Err(none_gave(platform, causes).into())
 }
 
 fn verified(

@@ -9,8 +9,8 @@
 
 use std::process::ExitCode;
 
-use stoa_fuzz::root;
 use stoa_fuzz::search::{self, Options, Searched};
+use stoa_harness::programs::workspace;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let folder = root().join("target/fuzz");
+    let folder = workspace().join("target/fuzz");
     println!("target        seeds       inputs  findings");
     let mut fell = false;
     let searched = search::run(&options, &folder, &mut |searched: &Searched| {

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use serde_json::Value;
+use stoa_harness::programs::workspace;
 
 use crate::{Seed, evidence, seeds};
 
@@ -39,7 +40,7 @@ pub(crate) fn run(bytes: &[u8]) {
 /// Whether the verification went to its end with the part replaced.
 fn replaced(bytes: &[u8]) -> bool {
     static GENUINE: LazyLock<Genuine> = LazyLock::new(|| {
-        let folder = crate::root().join("tests/vectors/sgx/01-processor-config-and-sw-hardening");
+        let folder = workspace().join("tests/vectors/sgx/01-processor-config-and-sw-hardening");
         Genuine {
             quote: seeds::read(&folder.join("quote.bin")),
             collateral: serde_json::from_slice(&seeds::read(&folder.join("collateral.json")))

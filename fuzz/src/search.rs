@@ -9,7 +9,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{SELF_TEST, TARGETS, Target, replay, root};
+use stoa_harness::programs::workspace;
+
+use crate::{TARGETS, Target, replay};
 
 /// Coverage counters, as libFuzzer reads them (LLVM, SanitizerCoverage: inline-8bit-counters, pc-table, trace-cmp), with the
 /// checks of a debug build.
@@ -28,16 +30,16 @@ const ALLOCATION_MIB_MAX: u32 = 256;
 const INPUT_BYTES_MAX: usize = 128 * 1024;
 
 /// What to search, and for how long in all.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Options {
-    /// Names of targets; all of them if empty.
-    pub targets: Vec<String>,
+    /// In this order.
+    pub targets: Vec<&'static Target>,
     /// Shared among the targets.
     pub seconds: u64,
 }
 
 impl Options {
-    /// Reads `[--minutes N] [TARGET...]`; ten minutes if nothing is said.
+    /// Reads `[--minutes N] [TARGET...]`; ten minutes and all targets if nothing is said.
     ///
     /// # Errors
     /// What is wrong with the words.
@@ -48,25 +50,21 @@ impl Options {
         };
         let mut words = words.iter();
         while let Some(word) = words.next() {
-            match word.as_str() {
-                "--minutes" => {
-                    let number = words.next().map(String::as_str).unwrap_or_default();
-                    let minutes = number.parse::<u64>().ok().filter(|minutes| *minutes > 0);
-                    options.seconds = minutes
-                        .and_then(|minutes| minutes.checked_mul(60))
-                        .ok_or(format!("--minutes is `{number}`, wanted a number from 1"))?;
-                }
-                name if name == SELF_TEST.name || crate::target(name).is_some() => {
-                    options.targets.push(name.to_owned());
-                }
-                other => {
+            if word == "--minutes" {
+                let number = words.next().map(String::as_str).unwrap_or_default();
+                let minutes = number.parse::<u64>().ok().filter(|minutes| *minutes > 0);
+                options.seconds = minutes
+                    .and_then(|minutes| minutes.checked_mul(60))
+                    .ok_or(format!("--minutes is `{number}`, wanted a number from 1"))?;
+            } else {
+                options.targets.push(crate::target(word).ok_or_else(|| {
                     let names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
-                    return Err(format!(
-                        "`{other}` is no target; they are {}",
-                        names.join(", ")
-                    ));
-                }
+                    format!("`{word}` is no target; they are {}", names.join(", "))
+                })?);
             }
+        }
+        if options.targets.is_empty() {
+            options.targets = TARGETS.iter().collect();
         }
         Ok(options)
     }
@@ -99,20 +97,8 @@ pub fn run(
     said: &mut dyn FnMut(&Searched),
 ) -> Result<(), io::Error> {
     let engine = build(folder)?;
-    let chosen: Vec<&'static Target> = if options.targets.is_empty() {
-        TARGETS.iter().collect()
-    } else {
-        let named = |name: &String| {
-            if *name == SELF_TEST.name {
-                Some(&SELF_TEST)
-            } else {
-                crate::target(name)
-            }
-        };
-        options.targets.iter().filter_map(named).collect()
-    };
-    let share = options.seconds / u64::try_from(chosen.len()).unwrap_or(1).max(1);
-    for target in chosen {
+    let share = options.seconds / u64::try_from(options.targets.len()).unwrap_or(1).max(1);
+    for target in &options.targets {
         said(&search(target, share.max(SECONDS_MIN), &engine, folder)?);
     }
     Ok(())
@@ -185,7 +171,7 @@ fn build(folder: &Path) -> Result<PathBuf, io::Error> {
     let host = host()?;
     let built = folder.join("build");
     let status = Command::new(cargo)
-        .current_dir(root())
+        .current_dir(workspace())
         .env("RUSTFLAGS", FLAGS)
         // Counters and link-time optimization do not go together.
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
@@ -227,12 +213,10 @@ mod tests {
     #[test]
     fn words_become_options_or_are_named() {
         let all = parse("").unwrap();
-        assert_eq!((all.targets.len(), all.seconds), (0, 600));
+        assert_eq!((all.targets.len(), all.seconds), (TARGETS.len(), 600));
         let some = parse("--minutes 2 frames manifest").unwrap();
-        assert_eq!(
-            (some.targets.as_slice(), some.seconds),
-            (["frames".to_owned(), "manifest".to_owned()].as_slice(), 120)
-        );
+        let names: Vec<&str> = some.targets.iter().map(|target| target.name).collect();
+        assert_eq!((names, some.seconds), (vec!["frames", "manifest"], 120));
         assert_eq!(
             parse("--minutes 0").unwrap_err(),
             "--minutes is `0`, wanted a number from 1"

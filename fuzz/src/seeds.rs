@@ -11,9 +11,10 @@ use rustls_pki_types::pem::PemObject as _;
 use serde_json::Value;
 use stoa_attestation::Anchor;
 use stoa_attestation::lp::Writer;
+use stoa_harness::programs::workspace;
 
+use crate::Seed;
 use crate::evidence::LENGTH_BYTES;
-use crate::{Seed, root};
 
 /// Hex of attest-1's vectors that is shorter is a field, no message.
 const MESSAGE_BYTES_MIN: usize = 16;
@@ -28,7 +29,7 @@ pub(crate) struct Vector {
 /// Every folder of tests/vectors that holds evidence.
 pub(crate) fn vectors() -> Vec<Vector> {
     let mut all = Vec::new();
-    for folder in below(&root().join("tests/vectors")) {
+    for folder in below(&workspace().join("tests/vectors")) {
         let verdict: Value =
             serde_json::from_slice(&read(&folder.join("verdict.json"))).unwrap_or_default();
         if folder.join("report.bin").is_file() {
@@ -109,7 +110,7 @@ pub(crate) fn pairs() -> Vec<Seed> {
 /// The roots of all vectors: in a chain, the last certificate.
 pub(crate) fn anchors() -> Vec<Anchor> {
     const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-    let pems: BTreeSet<Vec<u8>> = below(&root().join("tests/vectors"))
+    let pems: BTreeSet<Vec<u8>> = below(&workspace().join("tests/vectors"))
         .into_iter()
         .flat_map(|folder| files_of(&folder, "pem"))
         .map(|path| read(&path))
@@ -150,7 +151,7 @@ pub(crate) fn attest1() -> Vec<Seed> {
             _ => {}
         }
     }
-    let vectors = read(&root().join("tests/vectors/attest-1/vectors.json"));
+    let vectors = read(&workspace().join("tests/vectors/attest-1/vectors.json"));
     let mut found = Vec::new();
     walk(
         &serde_json::from_slice(&vectors).unwrap_or_default(),
@@ -162,7 +163,7 @@ pub(crate) fn attest1() -> Vec<Seed> {
 
 /// The files with that ending right in the folder.
 pub(crate) fn files(folder: &str, ending: &str) -> Vec<Seed> {
-    files_of(&root().join(folder), ending)
+    files_of(&workspace().join(folder), ending)
         .into_iter()
         .map(|path| Seed {
             name: named(&path),
@@ -173,7 +174,7 @@ pub(crate) fn files(folder: &str, ending: &str) -> Vec<Seed> {
 
 /// One file; nothing if it is not there, which the tests of the seeds notice.
 pub(crate) fn one(path: &str) -> Vec<Seed> {
-    fs::read(root().join(path))
+    fs::read(workspace().join(path))
         .map(|bytes| Seed {
             name: path.to_owned(),
             bytes,
@@ -233,7 +234,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn named(path: &Path) -> String {
-    path.strip_prefix(root())
+    path.strip_prefix(workspace())
         .unwrap_or(path)
         .display()
         .to_string()

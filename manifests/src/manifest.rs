@@ -144,16 +144,21 @@ impl Manifest {
     }
 }
 
-fn read(bytes: &[u8], unserved: Unserved) -> Result<Manifest, Faults> {
+/// The JSON of a manifest or of a part of one, within its limit; nothing in it is looked at.
+pub(crate) fn document(bytes: &[u8]) -> Result<Value, Faults> {
     if bytes.len() > MANIFEST_BYTES_MAX {
         let cause = format!("has {} bytes", bytes.len());
         let remedy = format!("at most {MANIFEST_BYTES_MAX} are allowed");
         return Err(Faults::one("manifest", cause, Some(remedy)));
     }
-    let document = Value::parse(bytes).map_err(|error| {
+    Value::parse(bytes).map_err(|error| {
         let path = format!("line {}, column {}", error.line, error.column);
         Faults::one(path, format!("is not JSON: {}", error.why), None)
-    })?;
+    })
+}
+
+fn read(bytes: &[u8], unserved: Unserved) -> Result<Manifest, Faults> {
+    let document = document(bytes)?;
     let mut sink = Sink::default();
     let mut manifest = of_document(&document, &mut sink);
     manifest.remarks = sink.finish(unserved)?;

@@ -11,7 +11,7 @@ use std::fmt::Write;
 use crate::fault::{Faults, Path, Sink, Unserved};
 use crate::json::{Number, Value};
 use crate::keys::{CERTIFICATE, CONTENT, Kind, MANIFEST, Object};
-use crate::limits::MANIFEST_BYTES_MAX;
+use crate::manifest::document;
 
 /// Two manifests joined.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,15 +62,7 @@ pub fn merge(base: &[u8], overlay: &[u8]) -> Result<Merged, Faults> {
 
 /// A manifest with its keys as the format spells and orders them, and its names in order.
 fn canonical(bytes: &[u8]) -> Result<Value, Faults> {
-    if bytes.len() > MANIFEST_BYTES_MAX {
-        let cause = format!("has {} bytes", bytes.len());
-        let remedy = format!("at most {MANIFEST_BYTES_MAX} are allowed");
-        return Err(Faults::one("manifest", cause, Some(remedy)));
-    }
-    let document = Value::parse(bytes).map_err(|error| {
-        let path = format!("line {}, column {}", error.line, error.column);
-        Faults::one(path, format!("is not JSON: {}", error.why), None)
-    })?;
+    let document = document(bytes)?;
     let mut sink = Sink::default();
     let value = ordered(document, &Path::default(), Some(&MANIFEST), &mut sink);
     sink.finish(Unserved::Kept)?;

@@ -4,12 +4,11 @@
 //! A library beside the binary, so that `stoa-tests` holds the pages to the same rules.
 //! Does not live here: the rules of the house (`tests/tests/tidy.rs`), any test of a product crate.
 
-pub mod bench;
 pub mod demo;
 pub mod failure;
-pub mod fuzz;
 pub mod libtest;
 pub mod needs;
+pub mod program;
 pub mod promises;
 pub mod readme;
 pub mod reference;

@@ -10,7 +10,7 @@
 use std::process::ExitCode;
 
 use xtask::demo::{self, Options};
-use xtask::{bench, fuzz, reference, test, workspace::Workspace};
+use xtask::{program, reference, test, workspace::Workspace};
 
 const USAGE: &str = "\
 Usage: cargo xtask VERB
@@ -31,8 +31,8 @@ fn main() -> ExitCode {
         ["test"] => test::run(&workspace, test::Scale::Usual),
         ["test", "--full"] => test::run(&workspace, test::Scale::Full),
         ["demo", words @ ..] => return demo(words),
-        ["bench", words @ ..] => bench::run(&workspace, words),
-        ["fuzz", words @ ..] => fuzz::run(&workspace, words),
+        ["bench", words @ ..] => program::bench(&workspace, words),
+        ["fuzz", words @ ..] => program::fuzz(&workspace, words),
         ["docs"] => reference::write(&workspace).map(|()| test::Verdict::Good),
         ["help" | "--help" | "-h"] => {
             eprintln!("{USAGE}");

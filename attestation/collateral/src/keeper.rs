@@ -20,7 +20,7 @@ use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use crate::error::CollateralError;
 use crate::platform::Platform;
 use crate::report::{self, Row};
-use crate::source::Source;
+use crate::source::{Source, none_gave};
 
 /// Most platforms (TEE, FMSPC, CA; or product and chip) that are kept: strangers can name some, so there is an end. SNP
 /// evidence that brings its certificate needs one place for all chips of its product.
@@ -346,9 +346,7 @@ impl Keeper {
         let sources = self.sources.iter().filter(|source| source.serves(platform));
         let sources: Vec<&Source> = sources.collect();
         if sources.is_empty() {
-            return Err(CollateralError::SourceMissing {
-                platform: platform.words(),
-            });
+            return Err(none_gave(platform, Vec::new()));
         }
         let share = FETCH_TIME_MAX / u32::try_from(sources.len()).unwrap_or(u32::MAX);
         let mut errors = Vec::new();
@@ -406,16 +404,6 @@ impl Keeper {
             fetched_at,
             source: fetched.source,
         })
-    }
-}
-
-fn none_gave(platform: &Platform, mut errors: Vec<CollateralError>) -> CollateralError {
-    if errors.len() == 1 {
-        return errors.remove(0);
-    }
-    CollateralError::NoSource {
-        platform: platform.words(),
-        causes: errors.iter().map(ToString::to_string).collect(),
     }
 }
 

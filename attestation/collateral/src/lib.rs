@@ -24,5 +24,5 @@ pub use keeper::{
 };
 pub use pccs::{Fetched, Pccs};
 pub use platform::{Chip, Platform};
-pub use source::{SOURCES_MAX, Source, read_bundle};
+pub use source::{SOURCES_MAX, Source, none_gave, read_bundle};
 pub use transport::{BODY_BYTES_MAX, HEAD_BYTES_MAX, REQUEST_TIME_MAX, RETRY_AFTER_MAX};

@@ -127,6 +127,20 @@ impl Source {
     }
 }
 
+/// What to say when each source that serves `platform` was asked and none gave its collateral; `errors` in their order.
+#[must_use]
+pub fn none_gave(platform: &Platform, mut errors: Vec<CollateralError>) -> CollateralError {
+    let platform = platform.words();
+    match errors.len() {
+        0 => CollateralError::SourceMissing { platform },
+        1 => errors.remove(0),
+        _ => CollateralError::NoSource {
+            platform,
+            causes: errors.iter().map(ToString::to_string).collect(),
+        },
+    }
+}
+
 /// Reads the bundle at `path`.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustls_pki_types::UnixTime;
 use stoa_attestation::channel::limits::CLOCK_DIFFERENCE_SECS_MAX;
 use stoa_attestation::{Anchor, Collateral, Evidence, NoMemo, Trust, Utc};
-use stoa_collateral::{CollateralError, Fetched, Platform, Source, report};
+use stoa_collateral::{CollateralError, Fetched, Platform, Source, none_gave, report};
 
 use super::host::Found;
 use super::{Stop, Walk};
@@ -68,17 +68,7 @@ impl Vendor {
                 Err(error) => failed.push(error),
             }
         }
-        let causes = failed.iter().map(ToString::to_string).collect();
-        let error = match failed.len() {
-            0 => CollateralError::SourceMissing {
-                platform: platform.words(),
-            },
-            1 => failed.remove(0),
-            _ => CollateralError::NoSource {
-                platform: platform.words(),
-                causes,
-            },
-        };
+        let error = none_gave(platform, failed);
         Err(Stop::new(Exit::Unavailable, &error))
     }
 

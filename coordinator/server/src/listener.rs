@@ -99,7 +99,7 @@ where
         + Send
         + 'static,
     S::Future: Send,
-    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static,
 {
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     let connections = Connections::new(limits.connections_max);
@@ -173,7 +173,7 @@ impl<S, B> Service<Request<Incoming>> for Counted<S>
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S::Future: Send + 'static,
-    B: Body + Send + 'static,
+    B: Body + Unpin,
 {
     type Response = Response<Answered<B>>;
     type Error = Infallible;
@@ -189,7 +189,7 @@ where
         Box::pin(async move {
             let answer = answer.await?;
             Ok(answer.map(|body| Answered {
-                body: Box::pin(body),
+                body,
                 _asking: asking,
             }))
         })
@@ -198,11 +198,11 @@ where
 
 /// The body of an answer: until it is sent, or given up, its connection is being asked.
 struct Answered<B> {
-    body: Pin<Box<B>>,
+    body: B,
     _asking: Asking,
 }
 
-impl<B: Body> Body for Answered<B> {
+impl<B: Body + Unpin> Body for Answered<B> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -210,7 +210,7 @@ impl<B: Body> Body for Answered<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.body.as_mut().poll_frame(context)
+        Pin::new(&mut self.body).poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -273,7 +273,7 @@ where
         + Send
         + 'static,
     S::Future: Send,
-    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static,
 {
     let service = TowerToHyperService::new(service);
     let mut builder = auto::Builder::new(TokioExecutor::new());

@@ -34,7 +34,7 @@ use crate::error::{EdgeError, body};
 use crate::listener::Session;
 use crate::rate::{Limiter, Over, Rate};
 use crate::view::{Published, State};
-use crate::writer::NotDone;
+use crate::writer::{NotDone, Writer};
 
 pub use update::UPDATE_TRIES_MAX;
 
@@ -194,12 +194,7 @@ async fn set_manifest(
     Extension(session): Extension<Arc<Session>>,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<wire::ManifestSet>, ApiError> {
-    let bytes = bytes.map_err(|_| EdgeError::TooLarge {
-        what: "the manifest",
-        limit: MANIFEST_BYTES_MAX,
-    })?;
-    let writer = app.writer()?.clone();
-    let manifest = Manifest::parse(&bytes)?;
+    let (writer, manifest) = posted(&app, bytes)?;
     let warnings = crate::status::warnings_of(&manifest);
     let caller = caller(&session);
     let prepared = prepared(&app, move |view, keys, now, rng| {
@@ -230,6 +225,16 @@ async fn set_manifest(
             Err(EdgeError::Bug(format!("the manifest's command had the outcome {other:?}")).into())
         }
     }
+}
+
+/// A manifest that was posted, and who could bring it into force; before both, whether it is within its limit.
+fn posted(app: &App, bytes: Result<Bytes, BytesRejection>) -> Result<(Writer, Manifest), ApiError> {
+    let bytes = bytes.map_err(|_| EdgeError::TooLarge {
+        what: "the manifest",
+        limit: MANIFEST_BYTES_MAX,
+    })?;
+    let writer = app.writer()?.clone();
+    Ok((writer, Manifest::parse(&bytes)?))
 }
 
 /// The state, if it can be read here.

@@ -6,23 +6,18 @@
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
-use stoa_fuzz::{SELF_TEST, Target, target};
+use stoa_fuzz::{Target, target};
 
 /// The variable with the target's name. It chooses which function runs in this process and nothing else.
 const TARGET_VARIABLE: &str = "STOA_FUZZ_TARGET";
 
-static TARGET: OnceLock<Target> = OnceLock::new();
+static TARGET: OnceLock<&Target> = OnceLock::new();
 
 fuzz_target!(
     init: {
         let name = std::env::var(TARGET_VARIABLE).unwrap_or_default();
-        let chosen = if name == SELF_TEST.name {
-            Some(&SELF_TEST)
-        } else {
-            target(&name)
-        };
-        match chosen {
-            Some(chosen) => drop(TARGET.set(*chosen)),
+        match target(&name) {
+            Some(chosen) => drop(TARGET.set(chosen)),
             None => panic!("{TARGET_VARIABLE} is `{name}`, which is no target"),
         }
     },

@@ -10,11 +10,10 @@ use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Extension, Query, State as Shared};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use stoa_manifest::Manifest;
 use stoa_mesh::{Cancel, Command, Outcome, Update};
 use stoa_proto::wire;
 
-use super::{ApiError, MANIFEST_BYTES_MAX, caller, open, prepared};
+use super::{ApiError, caller, open, posted, prepared};
 use crate::app::App;
 use crate::error::EdgeError;
 use crate::listener::Session;
@@ -28,12 +27,7 @@ pub(super) async fn agree(
     Extension(session): Extension<Arc<Session>>,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<wire::UpdateAgreed>, ApiError> {
-    let bytes = bytes.map_err(|_| EdgeError::TooLarge {
-        what: "the manifest",
-        limit: MANIFEST_BYTES_MAX,
-    })?;
-    let writer = app.writer()?.clone();
-    let manifest = Manifest::parse(&bytes)?;
+    let (writer, manifest) = posted(&app, bytes)?;
     let warnings = crate::status::warnings_of(&manifest);
     let caller = caller(&session);
     let mut tries = 1;
