@@ -67,5 +67,12 @@ pub const SUBJECT_BYTES_MAX: usize = 64;
 pub const RELOAD_SETTLE_SECS_MAX: u64 = 3600;
 /// Templates that call each other inside one, at most so deep.
 pub const TEMPLATE_CALLS_MAX: usize = 64;
+/// Blocks and templates that are rendered inside each other.
+pub const TEMPLATE_NESTING_MAX: usize = 256;
+/// Variables that can be named at one place of a template.
+pub const TEMPLATE_VARIABLES_MAX: usize = 128;
+/// Operands that are evaluated, and 64 bytes that functions read or write, in rendering one template, and in trying all
+/// those of a manifest.
+pub const TEMPLATE_WORK_MAX: u64 = 1 << 22;
 /// Pipelines and turns of loops in rendering one template.
 pub const TEMPLATE_STEPS_MAX: usize = 1 << 18;

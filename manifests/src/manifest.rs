@@ -1,5 +1,6 @@
 //! A manifest: from the bytes that were posted to something that cannot hold a dangling name.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
@@ -14,7 +15,7 @@ use crate::json::Value;
 use crate::keys::{CONFIG, MANIFEST};
 use crate::limits::{
     INFRASTRUCTURES_MAX, MANIFEST_BYTES_MAX, MARBLES_MAX, PACKAGES_MAX, RECOVERY_KEYS_MAX,
-    ROLES_MAX, SECRETS_MAX, TLS_TAGS_MAX, USERS_MAX,
+    ROLES_MAX, SECRETS_MAX, TEMPLATE_WORK_MAX, TLS_TAGS_MAX, USERS_MAX,
 };
 use crate::marble::{Declared, Marble};
 use crate::names;
@@ -247,6 +248,7 @@ fn of_document(document: &Value, sink: &mut Sink) -> Manifest {
         marbles: names_of(&parts.marbles),
         secrets,
         tags: names_of(&parts.tls),
+        work: Cell::new(TEMPLATE_WORK_MAX),
     };
     let mut marbles = BTreeMap::new();
     for (name, value, path) in &parts.marbles {

@@ -4,6 +4,7 @@
 //! Does not live here: counting and issuing (`mesh`), writing files and variables (`marble-sdk`, `launcher`).
 
 use core::time::Duration;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
@@ -147,6 +148,8 @@ pub(crate) struct Declared<'a> {
     pub(crate) secrets: BTreeMap<&'a str, Option<SecretDefinition>>,
     /// Tags of `TLS`.
     pub(crate) tags: Vec<&'a str>,
+    /// What may still be done in trying all templates.
+    pub(crate) work: Cell<u64>,
 }
 
 /// Variables that every marble is given; the manifest's are overwritten.
@@ -373,7 +376,7 @@ fn parameter(
     }
     // The dry run: whatever rendering could object to is found now.
     let checked = Template::parse(&data, place).and_then(|template| {
-        template.render(declared)?;
+        template.render_within(declared, &declared.work)?;
         // Also in branches that the dry run did not take.
         let known = |used: &&SecretUse| declared.secrets.contains_key(used.name.as_str());
         if let Some(used) = template.secrets_used().find(|used| !known(used)) {

@@ -24,10 +24,12 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
 use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::limits::TEMPLATE_WORK_MAX;
 use crate::secret::{SecretDefinition, SecretKind, Source};
 
 pub use error::{TemplateCause, TemplateError};
@@ -229,7 +231,16 @@ impl Template {
     /// A field or secret that `scope` does not have, an empty value, arguments that don't fit, or a result that is too
     /// large or, in a variable, has a NUL byte.
     pub fn render(&self, scope: &dyn Scope) -> Result<Zeroizing<Vec<u8>>, TemplateError> {
-        let rendered = control::render(&self.tree, &self.source, scope)?;
+        self.render_within(scope, &Cell::new(TEMPLATE_WORK_MAX))
+    }
+
+    /// The same within what `work` has left of [`TEMPLATE_WORK_MAX`], which becomes less.
+    pub(crate) fn render_within(
+        &self,
+        scope: &dyn Scope,
+        work: &Cell<u64>,
+    ) -> Result<Zeroizing<Vec<u8>>, TemplateError> {
+        let rendered = control::render(&self.tree, &self.source, scope, work)?;
         if self.place == Place::Env && rendered.contains(&0) {
             return Err(TemplateError::at(&self.source, 0, TemplateCause::NulByte));
         }

@@ -2,6 +2,8 @@
 //!
 //! Does not live here: pipelines and functions (`eval`, `builtin`).
 
+use std::cell::Cell;
+
 use zeroize::Zeroizing;
 
 use super::Scope;
@@ -10,13 +12,14 @@ use super::buffer::Buffer;
 use super::error::{TemplateCause, TemplateError};
 use super::eval::print;
 use super::value::{Bytes, Named, Value};
-use crate::limits::{TEMPLATE_CALLS_MAX, TEMPLATE_STEPS_MAX};
+use crate::limits::{TEMPLATE_CALLS_MAX, TEMPLATE_NESTING_MAX, TEMPLATE_STEPS_MAX};
 
-/// Renders a whole template.
+/// Renders a whole template. `work` is what may still be done, and is less by what was done.
 pub(super) fn render(
     tree: &Tree,
     source: &[u8],
     scope: &dyn Scope,
+    work: &Cell<u64>,
 ) -> Result<Zeroizing<Vec<u8>>, TemplateError> {
     let mut machine = Machine {
         tree,
@@ -26,8 +29,10 @@ pub(super) fn render(
         out: Buffer::default(),
         steps: 0,
         calls: 0,
+        nesting: 0,
+        work,
     };
-    machine.nodes(&tree.nodes, &Value::Data)?;
+    machine.nodes(&tree.nodes, &Value::Data, 0)?;
     Ok(machine.out.into_inner())
 }
 
@@ -40,6 +45,8 @@ pub(super) struct Machine<'a> {
     out: Buffer,
     steps: usize,
     calls: usize,
+    nesting: usize,
+    work: &'a Cell<u64>,
 }
 
 /// How a list of nodes ended.
@@ -55,8 +62,17 @@ impl<'a> Machine<'a> {
         TemplateError::at(self.source, at, cause)
     }
 
-    /// Nodes in a scope of their own.
-    fn nodes(&mut self, nodes: &'a [Node], dot: &Value<'a>) -> Result<Flow, TemplateError> {
+    /// Nodes in a scope of their own; `at` is where they are asked for.
+    fn nodes(
+        &mut self,
+        nodes: &'a [Node],
+        dot: &Value<'a>,
+        at: usize,
+    ) -> Result<Flow, TemplateError> {
+        if self.nesting == TEMPLATE_NESTING_MAX {
+            return Err(self.error(at, TemplateCause::TooDeep));
+        }
+        self.nesting += 1;
         let mark = self.variables.len();
         let mut flow = Flow::Goes;
         for node in nodes {
@@ -66,6 +82,7 @@ impl<'a> Machine<'a> {
             }
         }
         self.variables.truncate(mark);
+        self.nesting -= 1;
         Ok(flow)
     }
 
@@ -109,6 +126,16 @@ impl<'a> Machine<'a> {
             .map_err(|cause| self.error(pipeline.at, cause))
     }
 
+    /// Notes that an operand is evaluated, or that a function reads or writes so many bytes.
+    pub(super) fn works(&self, bytes: usize) -> Result<(), TemplateCause> {
+        /// Bytes that cost as much as an operand.
+        const BYTES: usize = 64;
+        let units = 1 + u64::try_from(bytes / BYTES).unwrap_or(u64::MAX - 1);
+        let left = self.work.get().checked_sub(units);
+        self.work.set(left.unwrap_or(0));
+        left.map(drop).ok_or(TemplateCause::TooMuchWork)
+    }
+
     fn step(&mut self, at: usize) -> Result<(), TemplateError> {
         self.steps += 1;
         match self.steps > TEMPLATE_STEPS_MAX {
@@ -141,9 +168,13 @@ impl<'a> Machine<'a> {
         let flow = match value.truth(self.scope) {
             true => {
                 let inner = inner(&value);
-                self.nodes(&branch.then, inner.as_ref().unwrap_or(dot))?
+                self.nodes(
+                    &branch.then,
+                    inner.as_ref().unwrap_or(dot),
+                    branch.pipeline.at,
+                )?
             }
-            false => self.nodes(&branch.otherwise, dot)?,
+            false => self.nodes(&branch.otherwise, dot, branch.pipeline.at)?,
         };
         self.variables.truncate(mark);
         Ok(flow)
@@ -176,7 +207,7 @@ impl<'a> Machine<'a> {
                     self.bind(second, binds, &element);
                 }
             }
-            let ended = self.nodes(&branch.then, &element)?;
+            let ended = self.nodes(&branch.then, &element, at)?;
             self.variables.truncate(inside);
             if ended == Flow::Breaks {
                 break;
@@ -184,7 +215,7 @@ impl<'a> Machine<'a> {
         }
         if empty {
             // A `break` here belongs to a loop around this one.
-            flow = self.nodes(&branch.otherwise, dot)?;
+            flow = self.nodes(&branch.otherwise, dot, at)?;
         }
         self.variables.truncate(mark);
         Ok(flow)
@@ -242,7 +273,7 @@ impl<'a> Machine<'a> {
         self.step(at)?;
         let outer = std::mem::take(&mut self.variables);
         self.variables.push((String::new(), given.clone()));
-        self.nodes(nodes, &given)?;
+        self.nodes(nodes, &given, at)?;
         self.variables = outer;
         self.calls -= 1;
         Ok(())

@@ -4,8 +4,8 @@ use stoa_explain::Explain;
 
 use super::Generation;
 use crate::limits::{
-    PRINTF_WIDTH_MAX, TEMPLATE_CALLS_MAX, TEMPLATE_DEPTH_MAX, TEMPLATE_OUTPUT_BYTES_MAX,
-    TEMPLATE_STEPS_MAX,
+    PRINTF_WIDTH_MAX, TEMPLATE_CALLS_MAX, TEMPLATE_DEPTH_MAX, TEMPLATE_NESTING_MAX,
+    TEMPLATE_OUTPUT_BYTES_MAX, TEMPLATE_STEPS_MAX, TEMPLATE_WORK_MAX,
 };
 
 /// Why a template was refused, or could not be rendered.
@@ -119,12 +119,15 @@ pub enum TemplateCause {
     Empty(String),
     /// Parentheses too deep.
     #[error(
-        "more than {TEMPLATE_DEPTH_MAX} parentheses and blocks, or {TEMPLATE_CALLS_MAX} templates, inside each other"
+        "more than {TEMPLATE_DEPTH_MAX} parentheses and blocks, {TEMPLATE_CALLS_MAX} templates, or {TEMPLATE_NESTING_MAX} of both, inside each other"
     )]
     TooDeep,
     /// Loops that go on too long.
     #[error("more than {TEMPLATE_STEPS_MAX} steps")]
     TooManySteps,
+    /// Loops, operands and large values that cost too much together.
+    #[error("more than {TEMPLATE_WORK_MAX} operands and pieces of 64 bytes")]
+    TooMuchWork,
     /// The result is too large.
     #[error("the result has more than {TEMPLATE_OUTPUT_BYTES_MAX} bytes")]
     TooLarge,

@@ -98,6 +98,7 @@ impl<'a> Machine<'a> {
         operand: &'a Operand,
         dot: &Value<'a>,
     ) -> Result<Value<'a>, TemplateCause> {
+        self.works(0)?;
         let (value, names) = match operand {
             Operand::Dot(names) => (dot.clone(), names),
             Operand::Variable(name, names) => {
@@ -128,6 +129,17 @@ impl<'a> Machine<'a> {
 
     fn call_function(
         &mut self,
+        function: Function,
+        arguments: Vec<Value<'a>>,
+    ) -> Result<Value<'a>, TemplateCause> {
+        self.works(arguments.iter().map(Value::bytes).sum())?;
+        let value = self.result(function, arguments)?;
+        self.works(value.bytes())?;
+        Ok(value)
+    }
+
+    fn result(
+        &self,
         function: Function,
         mut arguments: Vec<Value<'a>>,
     ) -> Result<Value<'a>, TemplateCause> {

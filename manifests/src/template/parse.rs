@@ -9,7 +9,7 @@ use super::ast::{Branch, Node, Pipeline, Tree};
 use super::error::{TemplateCause, TemplateError};
 use super::lex::{Token, tokens};
 use super::literal;
-use crate::limits::TEMPLATE_DEPTH_MAX;
+use crate::limits::{TEMPLATE_DEPTH_MAX, TEMPLATE_VARIABLES_MAX};
 
 /// Parses a template for its place.
 pub(super) fn tree(source: &[u8], place: Place) -> Result<Tree, TemplateError> {
@@ -306,9 +306,14 @@ fn is_blank(node: &Node) -> bool {
 
 /// What a pipeline declares stays named until its block ends.
 impl Parser<'_> {
-    fn declared(&mut self, pipeline: &Pipeline) {
+    fn declared(&mut self, pipeline: &Pipeline) -> Result<(), TemplateError> {
         if pipeline.binds == super::ast::Binds::Declares {
+            if self.variables.len() > TEMPLATE_VARIABLES_MAX {
+                let cause = format!("more than {TEMPLATE_VARIABLES_MAX} variables");
+                return Err(self.syntax(pipeline.at, cause));
+            }
             self.variables.extend(pipeline.variables.iter().cloned());
         }
+        Ok(())
     }
 }

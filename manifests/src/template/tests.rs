@@ -387,3 +387,72 @@ proptest! {
         }
     }
 }
+
+/// What a stranger may post is parsed and tried on a thread of the coordinator: within its stack and within bounded work.
+#[test]
+fn what_is_posted_ends_within_a_threads_stack_and_bounded_work() {
+    let many =
+        |count: usize, each: &dyn Fn(usize) -> String| -> String { (0..count).map(each).collect() };
+    let chain = many(15_000, &|n| {
+        format!(
+            "{{{{define `a{n}`}}}}{{{{template `a{}`}}}}{{{{end}}}}",
+            n + 1
+        )
+    });
+    let grown = |depth: usize| {
+        let open = many(depth, &|n| format!("{{{{$v{n} := 1}}}}{{{{if 1}}}}"));
+        let close = many(depth, &|n| {
+            format!("{{{{$v{} = $}}}}{{{{end}}}}", depth - 1 - n)
+        });
+        format!("{open}{close}")
+    };
+    let deep_calls = {
+        let opens = "{{if 1}}".repeat(30);
+        let ends = "{{end}}".repeat(30);
+        many(60, &|n| {
+            format!(
+                "{{{{define `d{n}`}}}}{opens}{{{{template `d{}`}}}}{ends}{{{{end}}}}",
+                n + 1
+            )
+        }) + "{{define `d60`}}{{end}}{{template `d0`}}"
+    };
+    let table = [
+        ("templates that name each other in a row", format!("{chain}{{{{template `a0`}}}}")),
+        ("variables that grow in blocks inside each other", grown(30)),
+        ("else if after else if", format!("{{{{if 0}}}}{}{{{{end}}}}", "{{else if 0}}".repeat(20_000))),
+        ("blocks inside of templates inside of templates", deep_calls),
+        ("variables", many(30_000, &|n| format!("{{{{$v{n} := 1}}}}"))),
+        (
+            "functions over a large value",
+            "{{$b := printf \"%1024d\" 1}}{{range 14}}{{$b = print $b $b}}{{end}}{{range 100000}}{{$x := urlquery $b}}{{end}}".to_owned(),
+        ),
+        (
+            "operands",
+            format!("{{{{range 100000}}}}{{{{$x := print {}}}}}{{{{end}}}}", "1 ".repeat(10_000)),
+        ),
+    ];
+    for (what, source) in table {
+        let ended = std::thread::Builder::new()
+            .stack_size(2 << 20)
+            .spawn(move || drop(rendered(source.as_bytes(), Place::File)))
+            .unwrap();
+        let began = std::time::Instant::now();
+        while !ended.is_finished() {
+            assert!(began.elapsed().as_secs() < 120, "{what} does not end");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        ended.join().unwrap();
+    }
+}
+
+/// A loop that assigns to a variable of its own leaves the others what they were.
+#[test]
+fn a_loop_over_an_assigned_variable_hides_no_use_of_another() {
+    let source = "{{$k := 1}}{{$a := .Secrets}}{{range $k = 2}}{{hex $a.sym}}{{end}}";
+    let template = Template::parse(source.as_bytes(), Place::File).unwrap();
+    let names: Vec<&str> = template
+        .secrets_used()
+        .map(|used| used.name.as_str())
+        .collect();
+    assert_eq!(names, ["sym"]);
+}

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ast::{Branch, Command, Function, Node, Operand, Pipeline, Tree};
+use super::ast::{Binds, Branch, Command, Function, Node, Operand, Pipeline, Tree};
 use super::{Generation, SecretUse};
 
 /// The secrets that a template can look up.
@@ -15,17 +15,30 @@ pub(super) struct Uses {
     pub(super) all: BTreeSet<Generation>,
 }
 
-/// The secrets that the tree needs.
+/// The secrets that the tree needs. The work is bounded by the length of the source: each template is walked once for each
+/// shape of its dot, and then again until its variables have settled, [`PASSES_MAX`] times at most.
 pub(super) fn of(tree: &Tree) -> Uses {
     let mut walk = Walk {
         tree,
         uses: Uses::default(),
         variables: Vec::new(),
+        declared: BTreeMap::new(),
+        grew: false,
         seen: BTreeSet::new(),
+        waiting: vec![(&tree.nodes, Shape::ROOT)],
     };
-    walk.template(&tree.nodes, Shape::ROOT);
+    while let Some((nodes, dot)) = walk.waiting.pop() {
+        walk.template(nodes, dot);
+    }
     walk.uses
 }
+
+/// A template whose variables have not settled by then may use every secret.
+const PASSES_MAX: usize = 4;
+
+/// Where a variable is declared: offset of the pipeline, and its number there. `$`, which is given, has none of these.
+type Site = (usize, usize);
+const DOT: Site = (usize::MAX, 0);
 
 /// As much of a value's type as this question needs: what it may be, as a set.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,31 +78,32 @@ type Known<'a> = (Shape, Option<&'a [u8]>);
 struct Walk<'a> {
     tree: &'a Tree,
     uses: Uses,
-    /// What variables may be; assignments only add to it.
-    variables: Vec<(String, Shape)>,
-    /// Templates that were walked with a dot of this shape.
-    seen: BTreeSet<(String, Shape)>,
+    /// The variables that can be named here, innermost last.
+    variables: Vec<(&'a str, Site)>,
+    /// What each variable of this template may be; assignments only add to it.
+    declared: BTreeMap<Site, Shape>,
+    /// Whether something was added in this pass.
+    grew: bool,
+    /// Templates that are walked, or wait to be, with a dot of this shape.
+    seen: BTreeSet<(&'a str, Shape)>,
+    waiting: Vec<(&'a [Node], Shape)>,
 }
 
 impl<'a> Walk<'a> {
-    /// A template of its own: it sees only what it is given.
+    /// A template of its own: it sees only what it is given. Walks until variables have got all that loops can assign to
+    /// them.
     fn template(&mut self, nodes: &'a [Node], dot: Shape) {
-        let outer = std::mem::take(&mut self.variables);
-        self.variables.push((String::new(), dot));
-        self.settled(nodes, dot);
-        self.variables = outer;
-    }
-
-    /// Walks until variables have got all that loops can assign to them. Shapes only grow, so it ends.
-    fn settled(&mut self, nodes: &'a [Node], dot: Shape) {
-        loop {
-            let before: Vec<Shape> = self.variables.iter().map(|(_, shape)| *shape).collect();
+        self.declared = BTreeMap::from([(DOT, dot)]);
+        for _ in 0..PASSES_MAX {
+            self.grew = false;
+            self.variables = vec![("", DOT)];
             self.nodes(nodes, dot);
-            let now = self.variables.iter().map(|(_, shape)| *shape);
-            if now.eq(before) {
+            if !self.grew {
                 return;
             }
         }
+        let both = [Generation::Current, Generation::Previous];
+        self.uses.all.extend(both);
     }
 
     fn nodes(&mut self, nodes: &'a [Node], dot: Shape) {
@@ -98,26 +112,21 @@ impl<'a> Walk<'a> {
             match node {
                 Node::Text(_) | Node::Break | Node::Continue => {}
                 Node::Action(pipeline) => _ = self.pipeline(pipeline, dot),
-                Node::If(branch) => self.branch(branch, dot, |_, _| dot),
-                Node::With(branch) => self.branch(branch, dot, |_, shape| shape),
+                Node::If(branch) => self.branch(branch, dot, |_, shape| (shape, dot)),
+                Node::With(branch) => self.branch(branch, dot, |_, shape| (shape, shape)),
                 Node::Range(branch) => self.branch(branch, dot, |walk, shape| {
                     walk.uses.all.extend(shape.generations());
-                    // Its variables hold keys and elements, not the whole.
-                    let bound = walk.variables.iter_mut().rev();
-                    for (_, shape) in bound.take(branch.pipeline.variables.len()) {
-                        *shape = Shape::OTHER;
-                    }
-                    Shape::OTHER
+                    // Keys and elements, not the whole.
+                    (Shape::OTHER, Shape::OTHER)
                 }),
                 Node::Template(name, pipeline, _) => {
                     let given = pipeline
                         .as_ref()
                         .map_or(Shape::OTHER, |pipeline| self.pipeline(pipeline, dot).0);
-                    let tree = self.tree;
-                    if let Some(nodes) = tree.defined.get(name)
-                        && self.seen.insert((name.clone(), given))
+                    if let Some(nodes) = self.tree.defined.get(name)
+                        && self.seen.insert((name, given))
                     {
-                        self.template(nodes, given);
+                        self.waiting.push((nodes, given));
                     }
                 }
             }
@@ -125,36 +134,57 @@ impl<'a> Walk<'a> {
         self.variables.truncate(mark);
     }
 
+    /// A block: `inner` gives the shapes of its variables and of its dot, from that of its pipeline.
     fn branch(
         &mut self,
         branch: &'a Branch,
         dot: Shape,
-        inner: impl FnOnce(&mut Self, Shape) -> Shape,
+        inner: impl FnOnce(&mut Self, Shape) -> (Shape, Shape),
     ) {
         let mark = self.variables.len();
-        let (shape, _) = self.pipeline(&branch.pipeline, dot);
-        let inner = inner(self, shape);
-        self.settled(&branch.then, inner);
-        self.settled(&branch.otherwise, dot);
+        let (shape, _) = self.value(&branch.pipeline, dot);
+        let (bound, inner) = inner(self, shape);
+        self.bind(&branch.pipeline, bound);
+        self.nodes(&branch.then, inner);
+        self.nodes(&branch.otherwise, dot);
         self.variables.truncate(mark);
     }
 
     fn pipeline(&mut self, pipeline: &'a Pipeline, dot: Shape) -> Known<'a> {
+        let known = self.value(pipeline, dot);
+        self.bind(pipeline, known.0);
+        known
+    }
+
+    fn value(&mut self, pipeline: &'a Pipeline, dot: Shape) -> Known<'a> {
         let mut known = self.command(&pipeline.first, None, dot);
         for next in &pipeline.then {
             known = self.command(next, Some(known), dot);
         }
-        for name in &pipeline.variables {
-            let bound = self.variables.iter_mut().rev();
-            let same = bound
-                .filter(|(bound, _)| bound == name)
-                .map(|(_, shape)| shape);
-            match (pipeline.binds, same.take(1).next()) {
-                (super::ast::Binds::Assigns, Some(shape)) => *shape = shape.or(known.0),
-                _ => self.variables.push((name.clone(), known.0)),
-            }
-        }
         known
+    }
+
+    fn bind(&mut self, pipeline: &'a Pipeline, shape: Shape) {
+        for (number, name) in pipeline.variables.iter().enumerate() {
+            let site = match (pipeline.binds, self.site(name)) {
+                (Binds::Assigns, Some(site)) => site,
+                _ => {
+                    let site = (pipeline.at, number);
+                    self.variables.push((name, site));
+                    site
+                }
+            };
+            let known = self.declared.entry(site).or_insert(Shape::OTHER);
+            let now = known.or(shape);
+            self.grew |= now != *known;
+            *known = now;
+        }
+    }
+
+    fn site(&self, name: &str) -> Option<Site> {
+        let bound = self.variables.iter().rev();
+        let mut same = bound.filter(|(bound, _)| *bound == name);
+        same.next().map(|(_, site)| *site)
     }
 
     fn command(&mut self, command: &'a Command, piped: Option<Known<'a>>, dot: Shape) -> Known<'a> {
@@ -191,11 +221,8 @@ impl<'a> Walk<'a> {
         match operand {
             Operand::Dot(fields) => (self.fields(dot, fields), None),
             Operand::Variable(name, fields) => {
-                let bound = self.variables.iter().rev();
-                let shape = bound
-                    .clone()
-                    .find(|(bound, _)| bound == name)
-                    .map_or(Shape::OTHER, |(_, shape)| *shape);
+                let declared = self.site(name).and_then(|site| self.declared.get(&site));
+                let shape = declared.copied().unwrap_or(Shape::OTHER);
                 (self.fields(shape, fields), None)
             }
             Operand::Paren(pipeline, fields) => {
@@ -219,21 +246,16 @@ impl<'a> Walk<'a> {
             for generation in shape.generations() {
                 self.uses.named.insert(SecretUse::new(generation, field));
             }
-            let steps: BTreeMap<&str, [(Shape, Shape); 2]> = BTreeMap::from([
-                (
-                    "Secrets",
-                    [
-                        (Shape::ROOT, Shape::CURRENT_SECRETS),
-                        (Shape::PREVIOUS, Shape::PREVIOUS_SECRETS),
-                    ],
-                ),
-                (
-                    "Previous",
-                    [(Shape::ROOT, Shape::PREVIOUS), (Shape::OTHER, Shape::OTHER)],
-                ),
-            ]);
-            let steps = steps.get(field.as_str()).into_iter().flatten();
+            let steps: &[(Shape, Shape)] = match field.as_str() {
+                "Secrets" => &[
+                    (Shape::ROOT, Shape::CURRENT_SECRETS),
+                    (Shape::PREVIOUS, Shape::PREVIOUS_SECRETS),
+                ],
+                "Previous" => &[(Shape::ROOT, Shape::PREVIOUS)],
+                _ => &[],
+            };
             steps
+                .iter()
                 .filter(|(from, _)| shape.has(*from))
                 .fold(Shape::OTHER, |sum, (_, to)| sum.or(*to))
         })

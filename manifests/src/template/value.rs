@@ -226,6 +226,16 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// How much a function that reads it reads.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Text(bytes) | Self::Octets(bytes) => bytes.len(),
+            Self::Part(entry, part) => entry.part_or_empty(*part).len(),
+            Self::Entry(entry) => entry.part_or_empty(Part::Public).len(),
+            _ => 0,
+        }
+    }
+
     /// What an error calls it; never the value of a secret.
     pub(super) fn described(&self) -> String {
         match self {

@@ -50,7 +50,7 @@ impl<'s> Parser<'s> {
             first,
             then,
         };
-        self.declared(&pipeline);
+        self.declared(&pipeline)?;
         Ok(pipeline)
     }
 
