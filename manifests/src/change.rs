@@ -9,7 +9,7 @@ use stoa_attestation::policy::ReferenceValue;
 
 use crate::access::Role;
 use crate::manifest::Manifest;
-use crate::marble::Marble;
+use crate::marble::{Marble, SecretBinding};
 use crate::package::Package;
 
 /// One difference.
@@ -56,7 +56,7 @@ pub fn changes(before: &Manifest, after: &Manifest) -> Vec<Change> {
         before.secrets(),
         after.secrets(),
         Effect::Differs,
-        |_, _, _, _| Effect::Differs,
+        |_, _, old, _| (Effect::Differs, old.clone()),
     );
     changes.platforms(before, after);
     changes.access(before, after);
@@ -68,7 +68,7 @@ pub fn changes(before: &Manifest, after: &Manifest) -> Vec<Change> {
         before.tls(),
         after.tls(),
         Effect::Differs,
-        |_, _, _, _| Effect::Differs,
+        |_, _, old, _| (Effect::Differs, old.clone()),
     );
     let mut found = changes.0;
     found.sort_by(|a, b| (a.effect, &a.path, &a.what).cmp(&(b.effect, &b.path, &b.what)));
@@ -83,14 +83,16 @@ impl Changes {
         self.0.push(Change { path, what, effect });
     }
 
-    /// Entries that came, went and differ. `new` is what a new one does; one that went does the opposite.
+    /// Entries that came, went and differ. `new` is what a new one does; one that went does the opposite. `differs` tells how
+    /// an entry changed, and gives the old one with all that it told; what differs besides is told here, so that no change
+    /// can hide behind another.
     fn named<T: PartialEq>(
         &mut self,
         part: &str,
         before: &BTreeMap<String, T>,
         after: &BTreeMap<String, T>,
         new: Effect,
-        mut differs: impl FnMut(&mut Self, &str, &T, &T) -> Effect,
+        mut differs: impl FnMut(&mut Self, &str, &T, &T) -> (Effect, T),
     ) {
         let gone = match new {
             Effect::Widens => Effect::Narrows,
@@ -102,10 +104,12 @@ impl Changes {
             match before.get(name) {
                 None => self.push(new, path, "is new"),
                 Some(old) if old != value => {
-                    let told = self.0.len();
-                    let effect = differs(self, &path, old, value);
-                    if self.0.len() == told {
+                    let before = self.0.len();
+                    let (effect, told) = differs(self, &path, old, value);
+                    if self.0.len() == before {
                         self.push(effect, path, "is different");
+                    } else if told != *value {
+                        self.push(effect, path, "is different besides");
                     }
                 }
                 Some(_) => {}
@@ -166,7 +170,9 @@ impl Changes {
                     "judges platforms by other rules",
                 );
             }
-            Effect::Narrows
+            let mut told = new.clone();
+            told.tcb.accepted.extend(old.tcb.accepted.iter().copied());
+            (Effect::Narrows, told)
         };
         self.named(
             "Packages",
@@ -215,7 +221,26 @@ impl Changes {
                 let path = format!("{path}.Parameters");
                 changes.push(Effect::Differs, path, "are different");
             }
-            Effect::Differs
+            if old.binding != new.binding {
+                let (effect, what) = match new.binding {
+                    SecretBinding::Instance => (
+                        Effect::Widens,
+                        "is true now: marbles of one instance share what is derived for it",
+                    ),
+                    SecretBinding::Marble => (Effect::Narrows, "is false now"),
+                };
+                changes.push(effect, format!("{path}.DisableSecretBinding"), what);
+            }
+            let mut told = old.clone();
+            told.package.clone_from(&new.package);
+            told.max_activations = new.max_activations;
+            told.binding = new.binding;
+            told.files.clone_from(&new.files);
+            told.env.clone_from(&new.env);
+            told.argv.clone_from(&new.argv);
+            told.uses.clone_from(&new.uses);
+            add(&mut told.dns_names, &new.dns_names);
+            (Effect::Differs, told)
         };
         self.named(
             "Marbles",
@@ -249,7 +274,7 @@ impl Changes {
                 &named(old),
                 &named(new),
                 Effect::Widens,
-                |_, _, _, _| Effect::Widens,
+                |_, _, old, _| (Effect::Widens, old.clone()),
             ),
         }
     }
@@ -277,7 +302,10 @@ impl Changes {
                         "is another: someone else has the rights",
                     );
                 }
-                Effect::Narrows
+                let mut told = old.clone();
+                told.certificate.clone_from(&new.certificate);
+                add(&mut told.roles, &new.roles);
+                (Effect::Narrows, told)
             },
         );
         let role = |changes: &mut Self, path: &str, old: &Role, new: &Role| {
@@ -293,7 +321,11 @@ impl Changes {
                 let what = format!("has also `{name}`");
                 changes.push(Effect::Widens, format!("{path}.ResourceNames"), what);
             }
-            Effect::Narrows
+            let mut told = old.clone();
+            told.resource = new.resource;
+            told.actions.extend(new.actions.iter().copied());
+            add(&mut told.names, &new.names);
+            (Effect::Narrows, told)
         };
         self.named("Roles", before.roles(), after.roles(), Effect::Widens, role);
         self.named(
@@ -301,7 +333,7 @@ impl Changes {
             before.recovery_keys(),
             after.recovery_keys(),
             Effect::Widens,
-            |_, _, _, _| Effect::Widens,
+            |_, _, old, _| (Effect::Widens, old.clone()),
         );
     }
 
@@ -339,6 +371,16 @@ impl Changes {
             self.push(Effect::Differs, "Config".to_owned(), "is different");
         }
     }
+}
+
+/// Adds what is new, as it was told.
+fn add(to: &mut Vec<String>, new: &[String]) {
+    let added: Vec<String> = new
+        .iter()
+        .filter(|name| !to.contains(name))
+        .cloned()
+        .collect();
+    to.extend(added);
 }
 
 /// The security versions before and after, if nothing else of the reference differs.

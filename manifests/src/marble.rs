@@ -50,7 +50,7 @@ pub struct Marble {
     /// Tags of `TLS`, all of them in the manifest. Not served yet.
     pub tls: Vec<String>,
     /// The secrets that its parameters can look up.
-    uses: BTreeSet<SecretUse>,
+    pub(crate) uses: BTreeSet<SecretUse>,
 }
 
 /// What the symmetric secrets of one instance depend on, beside mesh, instance, name and length.

@@ -154,3 +154,33 @@ fn typos_and_double_keys_of_an_overlay_are_refused() {
         assert_eq!(refused.faults()[0].to_string(), wanted);
     }
 }
+
+/// Who approves sees every entry's change, also one that stands beside another.
+#[test]
+fn no_change_hides_behind_another_of_the_same_entry() {
+    let table = [
+        (
+            r#"{"Marbles": {"b": {"MaxActivations": 3, "DisableSecretBinding": true}}}"#,
+            "widens  Marbles.b.DisableSecretBinding is true now: marbles of one instance share what is derived for it",
+        ),
+        (
+            r#"{"Marbles": {"b": {"MaxActivations": 3, "Calls": ["a"]}}}"#,
+            "differs  Marbles.b is different besides",
+        ),
+        (
+            r#"{"Roles": {"op": {"ResourceType": "Manifest", "ResourceNames": null, "Actions": ["UpdateManifest"]}}}"#,
+            "narrows  Roles.op is different besides",
+        ),
+    ];
+    for (overlay, wanted) in table {
+        let found = effects(overlay);
+        assert!(found.len() > 1, "{overlay}: {found:?}");
+        assert!(
+            found.iter().any(|line| line == wanted),
+            "{overlay}: {found:?}"
+        );
+    }
+    // What is told in full is not told again.
+    let only = effects(r#"{"Marbles": {"b": {"MaxActivations": 3}}}"#);
+    assert_eq!(only.len(), 1, "{only:?}");
+}
