@@ -434,12 +434,7 @@ pub(crate) fn check_pck_ca(
         )
     })?;
     certificate.check_is_ca()?;
-    if certificate.path_len != Some(0) {
-        let found = certificate
-            .path_len
-            .map_or("none".to_owned(), |len| len.to_string());
-        return Err(certificate.differs("path length", "0", &found));
-    }
+    certificate.check_issues_leaves()?;
     certificate.check_issued_by(anchor, signatures)?;
     Ok(ca)
 }
@@ -455,7 +450,8 @@ fn check_signer(
     signer.check_issued_by(anchor, signatures)
 }
 
-fn hex_member(field: &'static str, text: &str) -> Result<Vec<u8>, Invalid> {
+/// A member of the JSON that is bytes in hex.
+pub(crate) fn hex_member(field: &'static str, text: &str) -> Result<Vec<u8>, Invalid> {
     hex::decode(text).map_err(|cause| Invalid::CollateralMalformed {
         field,
         cause: format!("is no hex: {cause}"),

@@ -6,7 +6,7 @@
 
 use crate::invalid::Invalid;
 use crate::product::{Product, VekKind};
-use crate::reader::{Reader, not_zero};
+use crate::reader::Reader;
 
 /// Bytes of a report.
 pub(crate) const REPORT_LEN: usize = 1184;
@@ -261,13 +261,13 @@ fn numbers(signature: &[u8]) -> Result<[u8; 96], Invalid> {
     let mut reader = Reader(signature);
     let mut numbers = [0; 2 * P384_LEN];
     for half in numbers.chunks_exact_mut(P384_LEN) {
-        let number = reader.take(NUMBER_LEN, "SIGNATURE")?;
-        let (number, padding) = number.split_at(P384_LEN);
-        if padding.iter().any(|b| *b != 0) {
-            return Err(not_zero("bytes above a number of the SIGNATURE", padding));
-        }
-        half.copy_from_slice(number);
-        half.reverse();
+        let mut number: [u8; P384_LEN] = reader.array("SIGNATURE")?;
+        reader.zeros(
+            NUMBER_LEN - P384_LEN,
+            "bytes above a number of the SIGNATURE",
+        )?;
+        number.reverse();
+        half.copy_from_slice(&number);
     }
     reader.zeros(reader.0.len(), "bytes behind the SIGNATURE")?;
     Ok(numbers)

@@ -5,10 +5,10 @@
 
 use serde::Deserialize;
 
+use crate::collateral::{chain, hex_member};
 use crate::crl::Crl;
 use crate::dates::Window;
 use crate::invalid::{Chain, CrlName, Dated, Invalid, Role};
-use crate::pem;
 use crate::product::{Product, VekKind};
 use crate::signatures::{Algorithm, Signatures};
 use crate::trust::Trust;
@@ -48,19 +48,7 @@ impl UnverifiedAmd {
         trust: &Trust<'_>,
         signatures: &mut Signatures<'_>,
     ) -> Result<AmdChain, Invalid> {
-        let ders = pem::certificates(&self.chain).map_err(|cause| Invalid::ChainMalformed {
-            chain: Chain::Amd,
-            cause,
-        })?;
-        let [ask, root] = ders.as_slice() else {
-            return Err(Invalid::ChainIncomplete {
-                chain: Chain::Amd,
-                wanted: 2,
-                found: ders.len(),
-            });
-        };
-        let ask = Certificate::parse(Role::Ask, ask)?;
-        let root = Certificate::parse(Role::Ark, root)?;
+        let [ask, root] = chain(Chain::Amd, &self.chain, [Role::Ask, Role::Ark])?;
         let ark = trust
             .anchor_of(Chain::Amd, &root, signatures)?
             .certificate
@@ -161,12 +149,7 @@ fn check_ask(
         let found = format!("CA {}, {}", ask.is_ca, ask.usage);
         return Err(ask.differs("basic constraints and key usage", "CA, keyCertSign", &found));
     }
-    if ask.path_len != Some(0) {
-        let found = ask
-            .path_len
-            .map_or("none".to_owned(), |len| len.to_string());
-        return Err(ask.differs("path length", "0", &found));
-    }
+    ask.check_issues_leaves()?;
     ask.check_issued_by(ark, signatures)?;
     Ok((product, kind))
 }
@@ -175,10 +158,5 @@ fn optional(field: &'static str, text: &str) -> Result<Option<Vec<u8>>, Invalid>
     if text.is_empty() {
         return Ok(None);
     }
-    hex::decode(text)
-        .map(Some)
-        .map_err(|cause| Invalid::CollateralMalformed {
-            field,
-            cause: format!("is no hex: {cause}"),
-        })
+    hex_member(field, text).map(Some)
 }

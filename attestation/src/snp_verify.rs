@@ -4,9 +4,8 @@
 //! Does not live here: the form of the report (`snp`), the chain (`snp_collateral`), what is acceptable (`policy`).
 
 use rustls_pki_types::UnixTime;
-use subtle::ConstantTimeEq;
 
-use crate::claims::{Claims, Dates, Origin, SnpOrigin};
+use crate::claims::{Claims, Origin, SnpOrigin};
 use crate::invalid::Invalid;
 use crate::kind::Kind;
 use crate::product::{Product, SnpTcb};
@@ -15,7 +14,7 @@ use crate::signatures::Signatures;
 use crate::snp::{Report, SnpBody};
 use crate::snp_collateral::AmdChain;
 use crate::vek::Vek;
-use crate::x509::Certificate;
+use crate::verify::{Expected, check_binding, check_dates};
 
 /// SNP evidence, read.
 #[derive(Debug, Clone)]
@@ -28,34 +27,33 @@ pub(crate) struct SnpEvidence {
 impl SnpEvidence {
     pub(crate) fn verify(
         self,
-        expected: &[u8; 64],
+        expected: &Expected,
         collateral: &AmdChain,
         signatures: &mut Signatures<'_>,
         now: UnixTime,
     ) -> Result<Claims, Invalid> {
         let body = &self.report.body;
+        let brought;
         let vek = match (&self.vek, &collateral.vek) {
-            (Some(der), _) => collateral.verify_vek(der, signatures)?,
-            (None, Some(vek)) => vek.clone(),
+            (Some(der), _) => {
+                brought = collateral.verify_vek(der, signatures)?;
+                &brought
+            }
+            (None, Some(vek)) => vek,
             (None, None) => {
                 return Err(Invalid::VekMissing {
                     wanted: body.signing_key,
                 });
             }
         };
-        check_kind(body, &vek, collateral)?;
-        let product = check_product(body, &vek, collateral)?;
+        check_kind(body, vek, collateral)?;
+        let product = check_product(body, vek, collateral)?;
         let key = &vek.certificate.key;
         if !signatures.check_raw(key, &self.report.signed, &self.report.signature) {
             return Err(Invalid::ReportSignature);
         }
-        if !bool::from(body.report_data.ct_eq(expected)) {
-            return Err(Invalid::ReportDataDiffers {
-                wanted: hex::encode(expected),
-                found: hex::encode(body.report_data),
-            });
-        }
-        check_hardware_id(body, &vek)?;
+        check_binding(&body.report_data, expected)?;
+        check_hardware_id(body, vek)?;
         let reported = SnpTcb::of(product, body.reported_tcb);
         if reported != vek.tcb {
             return Err(Invalid::ReportedTcbDiffers {
@@ -63,7 +61,8 @@ impl SnpEvidence {
                 found: reported,
             });
         }
-        let dates = check_dates(&vek, collateral, now)?;
+        let own = [&vek.certificate, &collateral.ask, &collateral.ark];
+        let dates = check_dates(own, collateral.windows(), now)?;
         Ok(Claims {
             kind: Kind::Snp,
             // Versions are 2 to 5.
@@ -72,7 +71,7 @@ impl SnpEvidence {
             origin: Origin::Amd(Box::new(SnpOrigin {
                 product,
                 signer: vek.kind,
-                provider: vek.provider,
+                provider: vek.provider.clone(),
                 reported_tcb: reported,
                 committed_tcb: SnpTcb::of(product, body.committed_tcb),
                 launch_tcb: SnpTcb::of(product, body.launch_tcb),
@@ -135,26 +134,5 @@ fn check_hardware_id(body: &SnpBody, vek: &Vek) -> Result<(), Invalid> {
     Err(Invalid::HardwareIdDiffers {
         wanted: hex::encode(wanted),
         found: hex::encode(found),
-    })
-}
-
-/// Check 11.
-fn check_dates(vek: &Vek, collateral: &AmdChain, now: UnixTime) -> Result<Dates, Invalid> {
-    let own = [&vek.certificate, &collateral.ask, &collateral.ark];
-    for certificate in own {
-        Certificate::check_window(certificate, now)?;
-    }
-    let objects = collateral.windows();
-    if let Some((object, window)) = objects.iter().find(|(_, window)| window.begins_after(now)) {
-        return Err(Invalid::CollateralNotYetValid {
-            object: *object,
-            from: window.from,
-            now,
-        });
-    }
-    let ends = own.iter().map(|certificate| certificate.window.until);
-    Ok(Dates {
-        objects,
-        evidence_until: ends.min().unwrap_or(collateral.ark.window.until),
     })
 }

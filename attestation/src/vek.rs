@@ -3,6 +3,7 @@
 //! Source: AMD 57230, VCEK Certificate and KDS Interface Specification, 3.1 (extensions under 1.3.6.1.4.1.3704.1).
 //! Does not live here: the chain above (`snp_collateral`), what must agree with the report (`snp_verify`).
 
+use core::mem;
 use std::collections::BTreeMap;
 
 use crate::invalid::{Invalid, Role};
@@ -48,7 +49,7 @@ pub(crate) struct Vek {
 impl Vek {
     /// The form of check 5 of docs/protocol/snp.md.
     pub(crate) fn parse(der: &[u8]) -> Result<Self, Invalid> {
-        let certificate = Certificate::parse(Role::Vek, der)?;
+        let mut certificate = Certificate::parse(Role::Vek, der)?;
         let kind = match certificate.common_name.as_str() {
             VCEK_NAME => VekKind::Vcek,
             VLEK_NAME => VekKind::Vlek,
@@ -60,7 +61,7 @@ impl Vek {
         if certificate.is_ca || certificate.usage.cert_sign || certificate.usage.crl_sign {
             return Err(certificate.differs("basic constraints and key usage", "no CA", "CA"));
         }
-        let mut extensions = Extensions(certificate.amd_extensions.clone());
+        let mut extensions = Extensions(mem::take(&mut certificate.amd_extensions));
         let read = read(kind, &mut extensions).and_then(|read| extensions.end().map(|()| read));
         let (product, tcb, hardware_id, provider) =
             read.map_err(|cause| Invalid::VekExtension { cause })?;

@@ -11,9 +11,9 @@ use subtle::ConstantTimeEq;
 
 use crate::claims::{Claims, Dates, IntelOrigin, Origin};
 use crate::collateral::{Collateral, Dcap, Endorsed, chain, check_pck_ca, check_same_anchor};
+use crate::dates::Window;
 use crate::evidence::{Content, Evidence};
-use crate::invalid::{Chain, Invalid, Role};
-use crate::kind::Kind;
+use crate::invalid::{Chain, Dated, Invalid, Role};
 use crate::pck::Platform;
 use crate::quote::{Body, Quote};
 use crate::sgx::SgxBody;
@@ -73,22 +73,15 @@ impl Evidence {
     ) -> Result<Verified<Claims>, Invalid> {
         let mut signatures = trust.signatures(self.algorithms())?;
         check_anchor(trust, collateral)?;
-        let tee_differs = |kind| Invalid::CollateralTee {
-            wanted: kind,
-            found: collateral.kind(),
-        };
+        let (wanted, found) = (self.kind(), collateral.kind());
         let claims = match (self.content, collateral.content()) {
-            (Content::Quote(quote), Endorsed::Dcap(dcap)) => {
-                if quote.kind() != collateral.kind() {
-                    return Err(tee_differs(quote.kind()));
-                }
+            (Content::Quote(quote), Endorsed::Dcap(dcap)) if wanted == found => {
                 verify_quote(quote, expected, trust, dcap, &mut signatures, now)?
             }
             (Content::Snp(snp), Endorsed::Amd(chain)) => {
-                snp.verify(expected.bytes(), chain, &mut signatures, now)?
+                snp.verify(expected, chain, &mut signatures, now)?
             }
-            (Content::Quote(quote), Endorsed::Amd(_)) => return Err(tee_differs(quote.kind())),
-            (Content::Snp(_), Endorsed::Dcap(_)) => return Err(tee_differs(Kind::Snp)),
+            _ => return Err(Invalid::CollateralTee { wanted, found }),
         };
         signatures.remember();
         Ok(Verified::new(claims))
@@ -107,7 +100,7 @@ fn verify_quote(
     let pck = check_pck_chain(&quote, trust, collateral, signatures)?;
     check_qe_report(&quote, &pck.leaf, signatures)?;
     check_quote_signature(&quote, signatures)?;
-    check_binding(&quote, expected)?;
+    check_binding(quote.body.report_data(), expected)?;
     check_platform(&pck.platform, collateral)?;
 
     let qe = SgxBody::parse("QE report", &quote.qe_report)?;
@@ -126,7 +119,8 @@ fn verify_quote(
     );
     let tcb = tcb::evaluate(&collateral.tcb_info, &pck.platform, td, qe_tcb)?;
 
-    let dates = check_dates(&pck, collateral, now)?;
+    let own = [&pck.leaf, &pck.ca, &collateral.anchor];
+    let dates = check_dates(own, collateral.windows(), now)?;
     Ok(Claims {
         kind: quote.kind(),
         quote_version: quote.version,
@@ -236,9 +230,8 @@ fn check_quote_signature(quote: &Quote, signatures: &mut Signatures<'_>) -> Resu
     Err(Invalid::QuoteSignature)
 }
 
-/// Check 10, second half: the evidence is about what the caller asked for.
-fn check_binding(quote: &Quote, expected: &Expected) -> Result<(), Invalid> {
-    let found = quote.body.report_data();
+/// Check 10, second half (8 of SNP): the evidence is about what the caller asked for.
+pub(crate) fn check_binding(found: &[u8; 64], expected: &Expected) -> Result<(), Invalid> {
     if bool::from(found.ct_eq(expected.bytes())) {
         return Ok(());
     }
@@ -266,13 +259,16 @@ fn check_platform(platform: &Platform, collateral: &Dcap) -> Result<(), Invalid>
     Ok(())
 }
 
-/// Check 13: the evidence's own certificates hold now, and no part of the collateral is from the future.
-fn check_dates(pck: &PckChain, collateral: &Dcap, now: UnixTime) -> Result<Dates, Invalid> {
-    let own = [&pck.leaf, &pck.ca, &collateral.anchor];
+/// Check 13 (11 of SNP): the evidence's own certificates (leaf, CA, anchor) hold now, and no part of the collateral is from
+/// the future.
+pub(crate) fn check_dates(
+    own: [&Certificate; 3],
+    objects: Vec<(Dated, Window)>,
+    now: UnixTime,
+) -> Result<Dates, Invalid> {
     for certificate in own {
         certificate.check_window(now)?;
     }
-    let objects = collateral.windows();
     if let Some((object, window)) = objects.iter().find(|(_, window)| window.begins_after(now)) {
         return Err(Invalid::CollateralNotYetValid {
             object: *object,
@@ -280,12 +276,9 @@ fn check_dates(pck: &PckChain, collateral: &Dcap, now: UnixTime) -> Result<Dates
             now,
         });
     }
+    let [leaf, ca, anchor] = own.map(|certificate| certificate.window.until);
     Ok(Dates {
         objects,
-        evidence_until: own
-            .iter()
-            .map(|certificate| certificate.window.until)
-            .min()
-            .unwrap_or(collateral.anchor.window.until),
+        evidence_until: leaf.min(ca).min(anchor),
     })
 }

@@ -193,6 +193,17 @@ impl Certificate {
         Ok(())
     }
 
+    /// A CA with path length 0: it signs certificates of leaves only.
+    pub(crate) fn check_issues_leaves(&self) -> Result<(), Invalid> {
+        if self.path_len == Some(0) {
+            return Ok(());
+        }
+        let found = self
+            .path_len
+            .map_or("none".to_owned(), |len| len.to_string());
+        Err(self.differs("path length", "0", &found))
+    }
+
     /// A certificate that signs data and no certificates.
     pub(crate) fn check_is_leaf(&self) -> Result<(), Invalid> {
         if self.is_ca {

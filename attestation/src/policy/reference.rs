@@ -2,6 +2,8 @@
 //!
 //! Does not live here: how manifests and reference files spell them (stoa-manifest, stoa-client), platforms (`policy`).
 
+use core::fmt;
+
 use crate::policy::refusal::{Difference, differs, list};
 use crate::policy::snp::SnpReference;
 use crate::quote::Body;
@@ -128,16 +130,11 @@ impl SgxReference {
 impl TdxReference {
     /// The first register in which `body` differs.
     pub(super) fn difference(&self, body: &TdxBody) -> Option<Difference> {
-        if !self.mrtd.contains(&body.mr_td) {
-            let wanted: Vec<String> = self.mrtd.iter().map(hex::encode).collect();
-            return differs("mrtd", list(&wanted), hex::encode(body.mr_td));
-        }
         let names = ["rtmr0", "rtmr1", "rtmr2", "rtmr3"];
-        let registers = names.into_iter().zip(self.rtmr).zip(body.rtmr);
+        let mut registers = names.into_iter().zip(self.rtmr).zip(body.rtmr);
         let configuration = (self.mr_owner_config, body.mr_owner_config);
-        registers
-            .into_iter()
-            .find_map(|((name, wanted), found)| equal(name, wanted, found))
+        one_of("mrtd", &self.mrtd, body.mr_td)
+            .or_else(|| registers.find_map(|((name, wanted), found)| equal(name, wanted, found)))
             .or_else(|| equal("mr_config_id", self.mr_config_id, body.mr_config_id))
             .or_else(|| equal("mr_owner", self.mr_owner, body.mr_owner))
             .or_else(|| equal("mr_owner_config", configuration.0, configuration.1))
@@ -160,7 +157,24 @@ fn number(field: &'static str, wanted: Option<u16>, found: u16) -> Option<Differ
     differs(field, wanted.to_string(), found.to_string())
 }
 
-fn at_least(field: &'static str, wanted: Option<u16>, found: u16) -> Option<Difference> {
+/// An empty list accepts nothing.
+pub(super) fn one_of<const N: usize>(
+    field: &'static str,
+    wanted: &[[u8; N]],
+    found: [u8; N],
+) -> Option<Difference> {
+    if wanted.contains(&found) {
+        return None;
+    }
+    let wanted: Vec<String> = wanted.iter().map(hex::encode).collect();
+    differs(field, list(&wanted), hex::encode(found))
+}
+
+pub(super) fn at_least<T: Copy + PartialOrd + fmt::Display>(
+    field: &'static str,
+    wanted: Option<T>,
+    found: T,
+) -> Option<Difference> {
     let wanted = wanted.filter(|wanted| *wanted > found)?;
     differs(field, format!("at least {wanted}"), found.to_string())
 }

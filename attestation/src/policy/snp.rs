@@ -7,7 +7,7 @@ use core::fmt;
 
 use crate::claims::SnpOrigin;
 use crate::policy::Tolerance;
-use crate::policy::reference::equal;
+use crate::policy::reference::{at_least, equal, one_of};
 use crate::policy::refusal::{Difference, Refusal, differs, list};
 use crate::product::SnpTcb;
 use crate::snp::SnpBody;
@@ -34,25 +34,21 @@ pub struct SnpReference {
 impl SnpReference {
     /// The first field in which `body` differs.
     pub(super) fn difference(&self, body: &SnpBody) -> Option<Difference> {
-        if !self.measurement.contains(&body.measurement) {
-            let wanted: Vec<String> = self.measurement.iter().map(hex::encode).collect();
-            return differs("measurement", list(&wanted), hex::encode(body.measurement));
-        }
         let author = self.author_key_digest;
-        if author.is_some() && !body.author_key_en {
-            let found = "no author key".to_owned();
-            return differs("author_key_en", "an author key".to_owned(), found);
-        }
-        equal("host_data", self.host_data, body.host_data)
+        one_of("measurement", &self.measurement, body.measurement)
+            .or_else(|| {
+                if author.is_none() || body.author_key_en {
+                    return None;
+                }
+                let found = "no author key".to_owned();
+                differs("author_key_en", "an author key".to_owned(), found)
+            })
+            .or_else(|| equal("host_data", self.host_data, body.host_data))
             .or_else(|| equal("id_key_digest", self.id_key_digest, body.id_key_digest))
             .or_else(|| equal("author_key_digest", author, body.author_key_digest))
             .or_else(|| equal("family_id", self.family_id, body.family_id))
             .or_else(|| equal("image_id", self.image_id, body.image_id))
-            .or_else(|| {
-                let wanted = self.guest_svn.filter(|wanted| *wanted > body.guest_svn)?;
-                let found = body.guest_svn.to_string();
-                differs("guest_svn", format!("at least {wanted}"), found)
-            })
+            .or_else(|| at_least("guest_svn", self.guest_svn, body.guest_svn))
     }
 }
 
