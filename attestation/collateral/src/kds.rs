@@ -7,10 +7,9 @@
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-use stoa_attestation::{Product, VekKind};
 
 use crate::error::CollateralError;
-use crate::pccs::{Fetched, served_at};
+use crate::pccs::{Fetched, der_hex, served_at};
 use crate::platform::{Chip, Platform};
 use crate::transport::{Answer, Transport};
 
@@ -55,7 +54,7 @@ impl Kds {
         let chain = self.transport.get(&format!("{of}/cert_chain")).await?;
         let crl = self.crl(&of).await?;
         let vek = match chip {
-            Some(chip) => self.vcek(&of, *product, chip).await?,
+            Some(chip) => self.vcek(&of, chip).await?,
             None => String::new(),
         };
         let collateral = serde_json::json!({
@@ -63,7 +62,7 @@ impl Kds {
         });
         Ok(Fetched {
             json: collateral.to_string().into_bytes(),
-            source: format!("{} (KDS, {})", self.url(), words(*signer)),
+            source: format!("{} (KDS, {})", self.url(), signer),
             served_at: served_at(&chain.headers),
         })
     }
@@ -71,36 +70,22 @@ impl Kds {
     /// In hex; empty if the service has none, which policies refuse unless they say otherwise.
     async fn crl(&self, of: &str) -> Result<String, CollateralError> {
         match self.transport.get(&format!("{of}/crl")).await {
-            Ok(answer) => der_hex(&answer, "a revocation list in DER"),
+            Ok(answer) => der(&answer, "a revocation list in DER"),
             Err(none) if none.is_not_found() => Ok(String::new()),
             Err(error) => Err(error),
         }
     }
 
-    async fn vcek(
-        &self,
-        of: &str,
-        product: Product,
-        chip: &Chip,
-    ) -> Result<String, CollateralError> {
+    async fn vcek(&self, of: &str, chip: &Chip) -> Result<String, CollateralError> {
         let (id, tcb) = (hex::encode(&chip.id), &chip.tcb);
-        let fmc = match (product, tcb.fmc) {
-            (Product::Turin, Some(fmc)) => format!("fmcSPL={fmc}&"),
-            _ => String::new(),
-        };
+        let fmc = tcb.fmc.map(|fmc| format!("fmcSPL={fmc}&"));
+        let fmc = fmc.unwrap_or_default();
         let target = format!(
             "{of}/{id}?{fmc}blSPL={}&teeSPL={}&snpSPL={}&ucodeSPL={}",
             tcb.boot_loader, tcb.tee, tcb.snp, tcb.microcode
         );
         let answer = self.transport.get(&target).await?;
-        der_hex(&answer, "a certificate in DER")
-    }
-}
-
-fn words(signer: VekKind) -> &'static str {
-    match signer {
-        VekKind::Vcek => "VCEK",
-        VekKind::Vlek => "VLEK",
+        der(&answer, "a certificate in DER")
     }
 }
 
@@ -113,12 +98,9 @@ fn text(answer: &Answer) -> Result<String, CollateralError> {
     })
 }
 
-fn der_hex(answer: &Answer, wanted: &'static str) -> Result<String, CollateralError> {
-    // SEQUENCE with a length of more than 127 bytes.
-    if answer.body.first() == Some(&0x30) && answer.body.get(1).is_some_and(|len| *len >= 0x80) {
-        return Ok(hex::encode(&answer.body));
-    }
-    Err(CollateralError::Malformed {
+/// In hex.
+fn der(answer: &Answer, wanted: &'static str) -> Result<String, CollateralError> {
+    der_hex(answer).ok_or_else(|| CollateralError::Malformed {
         url: answer.url.clone(),
         what: "the body",
         found: format!("something else of {} bytes", answer.body.len()),

@@ -228,11 +228,16 @@ fn find(headers: &HeaderMap, name: &str) -> Option<String> {
     value.to_str().ok().map(str::to_owned)
 }
 
+/// The body in hex, if it is DER: a SEQUENCE with a length of more than 127 bytes. No hex digit is above 0x7F.
+pub(crate) fn der_hex(answer: &Answer) -> Option<String> {
+    let is_der = matches!(answer.body.as_ref(), [0x30, 0x80..=0xff, ..]);
+    is_der.then(|| hex::encode(&answer.body))
+}
+
 /// A CRL in hex. Services answer DER or hex of it, depending on the resource, their version and what was asked for.
 fn crl_hex(answer: &Answer) -> Result<String, CollateralError> {
-    // SEQUENCE with a length of more than 127 bytes: no hex digit is above 0x7F.
-    if answer.body.first() == Some(&0x30) && answer.body.get(1).is_some_and(|len| *len >= 0x80) {
-        return Ok(hex::encode(&answer.body));
+    if let Some(hex) = der_hex(answer) {
+        return Ok(hex);
     }
     let malformed = |found: String| CollateralError::Malformed {
         url: answer.url.clone(),
