@@ -2,17 +2,14 @@
 //!
 //! Source: Intel SGX PCK Certificate and CRL Profile Specification, 1.5.1 and Table 1 (OID 1.2.840.113741.1.13.1).
 
+use crate::der::{integer, octets, oid, sequence, tlv};
 use crate::knobs::PckCa;
 
 /// 1.2.840.113741.1.13.1 as arcs.
 pub(crate) const SGX_EXTENSION: &[u64] = &[1, 2, 840, 113_741, 1, 13, 1];
 
-const INTEGER: u8 = 0x02;
-const OCTET_STRING: u8 = 0x04;
-const OID: u8 = 0x06;
 const BOOLEAN: u8 = 0x01;
 const ENUMERATED: u8 = 0x0A;
-const SEQUENCE: u8 = 0x30;
 
 /// What a PCK certificate says of its platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,39 +27,36 @@ pub(crate) struct PlatformFacts {
 
 /// The extension's content: a SEQUENCE of (OID, value).
 pub(crate) fn sgx_extension(facts: &PlatformFacts) -> Vec<u8> {
-    let mut tcb = Vec::new();
-    for (arc, svn) in (1_u64..).zip(facts.cpu_svn) {
-        tcb.extend(pair(&[2, arc], &integer(u16::from(svn))));
-    }
-    tcb.extend(pair(&[2, 17], &integer(facts.pce_svn)));
-    tcb.extend(pair(&[2, 18], &tlv(OCTET_STRING, &facts.cpu_svn)));
+    let components = (1_u64..).zip(facts.cpu_svn);
+    let mut tcb: Vec<_> = components
+        .map(|(arc, component)| pair(&[2, arc], svn(u16::from(component))))
+        .collect();
+    tcb.push(pair(&[2, 17], svn(facts.pce_svn)));
+    tcb.push(pair(&[2, 18], octets(&facts.cpu_svn)));
 
-    let mut content = Vec::new();
-    content.extend(pair(&[1], &tlv(OCTET_STRING, &facts.ppid)));
-    content.extend(pair(&[2], &tlv(SEQUENCE, &tcb)));
-    content.extend(pair(&[3], &tlv(OCTET_STRING, &facts.pce_id)));
-    content.extend(pair(&[4], &tlv(OCTET_STRING, &facts.fmspc)));
+    let mut content = vec![
+        pair(&[1], octets(&facts.ppid)),
+        pair(&[2], sequence(&tcb)),
+        pair(&[3], octets(&facts.pce_id)),
+        pair(&[4], octets(&facts.fmspc)),
+    ];
     // SGX type: 0 standard, 1 scalable.
     let sgx_type = u8::from(facts.ca == PckCa::Platform);
-    content.extend(pair(&[5], &tlv(ENUMERATED, &[sgx_type])));
+    content.push(pair(&[5], tlv(ENUMERATED, &[sgx_type])));
     if facts.ca == PckCa::Platform {
-        content.extend(pair(&[6], &tlv(OCTET_STRING, &facts.instance_id)));
+        content.push(pair(&[6], octets(&facts.instance_id)));
         // Dynamic platform, cached keys, SMT.
-        let flags: Vec<u8> = (1..=3)
-            .flat_map(|arc| pair(&[7, arc], &tlv(BOOLEAN, &[0x00])))
-            .collect();
-        content.extend(pair(&[7], &tlv(SEQUENCE, &flags)));
+        let flags = [1, 2, 3].map(|arc| pair(&[7, arc], tlv(BOOLEAN, &[0x00])));
+        content.push(pair(&[7], sequence(&flags)));
     }
-    tlv(SEQUENCE, &content)
+    sequence(&content)
 }
 
-fn pair(tail: &[u64], value: &[u8]) -> Vec<u8> {
-    let mut body = oid(tail);
-    body.extend_from_slice(value);
-    tlv(SEQUENCE, &body)
+fn pair(tail: &[u64], value: Vec<u8>) -> Vec<u8> {
+    sequence(&[sgx_oid(tail), value])
 }
 
-fn oid(tail: &[u64]) -> Vec<u8> {
+fn sgx_oid(tail: &[u64]) -> Vec<u8> {
     // The first two arcs, 1.2, share an octet: 40 * 1 + 2 (X.690, 8.19.4).
     let mut body = vec![42];
     for &arc in SGX_EXTENSION[2..].iter().chain(tail) {
@@ -74,32 +68,11 @@ fn oid(tail: &[u64]) -> Vec<u8> {
         }
         body.extend(septets.iter().rev());
     }
-    tlv(OID, &body)
+    oid(&body)
 }
 
-fn integer(value: u16) -> Vec<u8> {
-    let [high, low] = value.to_be_bytes();
-    let body: &[u8] = match (high, low) {
-        (0, 0..=0x7F) => &[low],
-        (0..=0x7F, _) => &[high, low],
-        _ => &[0, high, low],
-    };
-    tlv(INTEGER, body)
-}
-
-/// Tag, length, content; lengths up to 65 535, which is more than any caller has.
-fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
-    let [high, low] = u16::try_from(content.len())
-        .expect("the whole extension has some 500 bytes")
-        .to_be_bytes();
-    let mut out = vec![tag];
-    match (high, low) {
-        (0, 0..=0x7F) => out.push(low),
-        (0, _) => out.extend([0x81, low]),
-        _ => out.extend([0x82, high, low]),
-    }
-    out.extend_from_slice(content);
-    out
+fn svn(value: u16) -> Vec<u8> {
+    integer(&value.to_be_bytes())
 }
 
 #[cfg(test)]
@@ -108,17 +81,17 @@ mod tests {
 
     #[test]
     fn integers_are_shortest_and_positive() {
-        assert_eq!(integer(0), [2, 1, 0]);
-        assert_eq!(integer(127), [2, 1, 127]);
-        assert_eq!(integer(128), [2, 2, 0, 128]);
-        assert_eq!(integer(255), [2, 2, 0, 255]);
-        assert_eq!(integer(256), [2, 2, 1, 0]);
-        assert_eq!(integer(0x8000), [2, 3, 0, 0x80, 0]);
+        assert_eq!(svn(0), [2, 1, 0]);
+        assert_eq!(svn(127), [2, 1, 127]);
+        assert_eq!(svn(128), [2, 2, 0, 128]);
+        assert_eq!(svn(255), [2, 2, 0, 255]);
+        assert_eq!(svn(256), [2, 2, 1, 0]);
+        assert_eq!(svn(0x8000), [2, 3, 0, 0x80, 0]);
     }
 
     #[test]
     fn oid_of_the_fmspc_has_the_bytes_of_real_certificates() {
-        assert_eq!(hex::encode(oid(&[4])), "060a2a864886f84d010d0104");
+        assert_eq!(hex::encode(sgx_oid(&[4])), "060a2a864886f84d010d0104");
     }
 
     #[test]

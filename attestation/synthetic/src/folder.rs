@@ -10,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use stoa_explain::Explain;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -22,6 +23,8 @@ use crate::snp_vendor::{NoRsaKey, SnpVendor, SnpVendorParts};
 const FORMAT: u32 = 1;
 /// Bytes of `platform.json`, at most.
 const STATE_LEN_MAX: u64 = 4096;
+/// Bytes of `snp-vendor.json`, at most: two RSA keys of 4096 bits with their certificates have some 15 000 in hex.
+const SNP_LEN_MAX: u64 = 64 * 1024;
 const STATE_FILE: &str = "platform.json";
 const ROOT_FILE: &str = "root.pem";
 /// The SNP vendor, with its private keys.
@@ -187,14 +190,11 @@ pub fn with_snp_vendor(folder: &Path, platform: Platform) -> Result<Platform, Fo
         cause,
     };
     let unusable_key = |error: NoRsaKey| malformed(error.to_string());
-    let vendor = match fs::read(&path) {
-        Ok(bytes) => {
-            let bytes = Zeroizing::new(bytes);
-            let kept: SnpState =
-                serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+    let vendor = match read_secret::<SnpState>(&path, SNP_LEN_MAX)? {
+        Some(kept) => {
             SnpVendor::from_parts(kept.parts().map_err(malformed)?).map_err(unusable_key)?
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        None => {
             let vendor = SnpVendor::generate().map_err(unusable_key)?;
             let state = SnpState::of(&vendor.parts().map_err(unusable_key)?);
             let text = Zeroizing::new(
@@ -203,7 +203,6 @@ pub fn with_snp_vendor(folder: &Path, platform: Platform) -> Result<Platform, Fo
             write(folder, SNP_FILE, 0o600, &text)?;
             vendor
         }
-        Err(source) => return Err(unusable(&path, source)),
     };
     write(folder, SNP_ROOT_FILE, 0o644, vendor.root_pem().as_bytes())?;
     Ok(platform.with_snp_vendor(Arc::new(vendor)))
@@ -230,27 +229,15 @@ fn platform(seed: &[u8; 32], tcb: PlatformTcb) -> Platform {
 
 fn read(folder: &Path) -> Result<(Zeroizing<[u8; 32]>, PlatformTcb), FolderError> {
     let path = folder.join(STATE_FILE);
-    let len = match fs::metadata(&path) {
-        Ok(meta) => meta.len(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(FolderError::Missing {
-                path: folder.to_owned(),
-            });
-        }
-        Err(source) => return Err(unusable(&path, source)),
+    let Some(state) = read_secret::<State>(&path, STATE_LEN_MAX)? else {
+        return Err(FolderError::Missing {
+            path: folder.to_owned(),
+        });
     };
     let malformed = |cause: String| FolderError::Malformed {
         path: path.clone(),
         cause,
     };
-    if len > STATE_LEN_MAX {
-        return Err(malformed(format!(
-            "it has {len} bytes, at most {STATE_LEN_MAX} are expected"
-        )));
-    }
-    let bytes = Zeroizing::new(fs::read(&path).map_err(|source| unusable(&path, source))?);
-    let state: State =
-        serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
     if state.format != FORMAT {
         return Err(malformed(format!(
             "its format is {}, this program knows {FORMAT}",
@@ -265,6 +252,27 @@ fn read(folder: &Path) -> Result<(Zeroizing<[u8; 32]>, PlatformTcb), FolderError
         .parse()
         .map_err(|error| malformed(format!("`tcb`: {error}")))?;
     Ok((seed, tcb))
+}
+
+/// What a file of at most `len_max` bytes says; `None` if there is no such file.
+fn read_secret<T: DeserializeOwned>(path: &Path, len_max: u64) -> Result<Option<T>, FolderError> {
+    let len = match fs::metadata(path) {
+        Ok(meta) => meta.len(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(unusable(path, source)),
+    };
+    let malformed = |cause: String| FolderError::Malformed {
+        path: path.to_owned(),
+        cause,
+    };
+    if len > len_max {
+        return Err(malformed(format!(
+            "it has {len} bytes, at most {len_max} are expected"
+        )));
+    }
+    let bytes = Zeroizing::new(fs::read(path).map_err(|source| unusable(path, source))?);
+    let told = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+    Ok(Some(told))
 }
 
 fn write_state(folder: &Path, seed: &[u8; 32], tcb: PlatformTcb) -> Result<(), FolderError> {
@@ -381,5 +389,24 @@ mod tests {
         // Nothing is overwritten: the damage may be somebody's only seed.
         assert!(create_or_open(outer.path(), None, None).is_err());
         assert_eq!(fs::read(outer.path().join(STATE_FILE)).unwrap(), b"{}");
+    }
+
+    #[test]
+    fn files_over_their_limits_are_not_read() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = outer.path();
+        create_or_open(folder, Some([3; 32]), None).unwrap();
+        let snp = |len: u64| {
+            fs::write(folder.join(SNP_FILE), vec![b' '; len as usize]).unwrap();
+            let error = with_snp_vendor(folder, create_or_open(folder, None, None).unwrap());
+            error.unwrap_err().to_string()
+        };
+        assert!(snp(SNP_LEN_MAX).contains("EOF while parsing"));
+        let said = snp(SNP_LEN_MAX + 1);
+        assert!(said.contains("65537 bytes, at most 65536"), "{said}");
+        let len = STATE_LEN_MAX as usize + 1;
+        fs::write(folder.join(STATE_FILE), vec![b' '; len]).unwrap();
+        let said = open(folder).unwrap_err().to_string();
+        assert!(said.contains("4097 bytes, at most 4096"), "{said}");
     }
 }

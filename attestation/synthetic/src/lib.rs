@@ -34,5 +34,5 @@ pub use pki::ROOT_CRL_URL;
 pub use platform::{Collateral, Platform};
 pub use program::{Identity, Program, ProgramError};
 pub use quote::{SgxIdentity, TdIdentity};
-pub use snp::{GuestIdentity, PRODUCT as SNP_PRODUCT};
+pub use snp::GuestIdentity;
 pub use snp_vendor::{NoRsaKey, SnpVendor, SnpVendorParts};

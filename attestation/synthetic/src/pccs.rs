@@ -15,13 +15,14 @@ use rustls_pki_types::UnixTime;
 
 use crate::knobs::Tee;
 use crate::platform::Platform;
+use crate::snp::PRODUCT;
 
 /// Bytes of a request's head, at most.
 const HEAD_LEN_MAX: usize = 8 * 1024;
 /// Connections at the same time, at most; more are closed at once.
 const CONNECTIONS_MAX: usize = 64;
-/// Where the KDS has what it says of a product's VCEKs.
-const KDS_VCEK: &str = "/vcek/v1/Milan/";
+/// Where the KDS has what it says of VCEKs: the product follows.
+const KDS_VCEK: &str = "/vcek/v1/";
 /// For the whole of one request, and for writing its answer.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -245,9 +246,12 @@ pub fn respond(platform: &Platform, target: &str, now: UnixTime) -> Response {
             headers: vec![("Content-Type", "application/pkix-crl".to_owned())],
             body: collateral(Tee::Sgx).root_ca_crl,
         },
-        _ => match path.strip_prefix(KDS_VCEK) {
-            Some(rest) => kds(platform, rest, parameter, now),
-            None => Response::text(404, "no such resource"),
+        _ => match path
+            .strip_prefix(KDS_VCEK)
+            .and_then(|of| of.split_once('/'))
+        {
+            Some((PRODUCT, rest)) => kds(platform, rest, parameter, now),
+            _ => Response::text(404, "no such resource"),
         },
     }
 }
@@ -264,12 +268,9 @@ fn kds<'a>(
         headers: vec![("Content-Type", "application/octet-stream".to_owned())],
         body,
     };
-    let (Some(vendor), Some(crl), Some(vcek)) = (
-        platform.snp_vendor(),
-        platform.ark_crl(now),
-        platform.vcek(),
-    ) else {
-        return Response::text(404, "no vendor of SNP: start the platform with --snp");
+    let no_vendor = || Response::text(404, "no vendor of SNP: start the platform with --snp");
+    let Some(vendor) = platform.snp_vendor() else {
+        return no_vendor();
     };
     match rest {
         "cert_chain" => Response {
@@ -277,7 +278,7 @@ fn kds<'a>(
             headers: vec![("Content-Type", "application/x-pem-file".to_owned())],
             body: vendor.chain_pem().into_bytes(),
         },
-        "crl" => binary(crl),
+        "crl" => platform.ark_crl(now).map_or_else(no_vendor, binary),
         chip if chip != hex::encode(platform.chip_id()) => Response::text(404, "no such chip"),
         _ => {
             let names = ["blSPL", "teeSPL", "snpSPL", "ucodeSPL"];
@@ -286,7 +287,7 @@ fn kds<'a>(
                 return Response::text(400, "blSPL, teeSPL, snpSPL and ucodeSPL are needed");
             }
             if asked == platform.snp_tcb().map(Some) {
-                return binary(vcek);
+                return platform.vcek().map_or_else(no_vendor, binary);
             }
             Response::text(404, "the chip is not at this TCB")
         }

@@ -235,14 +235,18 @@ fn base(name: &str, key: &VendorKey, serial_label: &str) -> CertificateParams {
     params
 }
 
-/// 16 bytes, positive and never zero.
 fn serial(key: &VendorKey, label: &str) -> SerialNumber {
     let mut hash = Sha256::new();
     hash.update(key.x_y());
     hash.update(label);
-    let mut bytes = hash.finalize()[..16].to_vec();
+    SerialNumber::from(serial_of_hash(&hash.finalize().into()))
+}
+
+/// 16 bytes, positive and never zero.
+pub(crate) fn serial_of_hash(hash: &[u8; 32]) -> Vec<u8> {
+    let mut bytes = hash[..16].to_vec();
     bytes[0] = (bytes[0] & 0x7F) | 0x40;
-    SerialNumber::from(bytes)
+    bytes
 }
 
 fn pck_serial(key: &VendorKey, status: PlatformTcb) -> SerialNumber {

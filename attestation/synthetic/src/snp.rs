@@ -14,7 +14,7 @@ use crate::key::derive;
 use crate::knobs::PlatformTcb;
 
 /// What the KDS calls the product.
-pub const PRODUCT: &str = "Milan";
+pub(crate) const PRODUCT: &str = "Milan";
 /// Bytes of a report, and of what of it is signed.
 const REPORT_LEN: usize = 1184;
 const SIGNED_LEN: usize = 0x2a0;

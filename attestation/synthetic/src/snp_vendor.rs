@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::der::{bits, extension, integer, name, octets, oid, sequence, time, tlv};
 use crate::knobs::Revoked;
-use crate::pki::date;
+use crate::pki::{date, serial_of_hash};
 use crate::snp::Chip;
 
 const ARK_NAME: &str = "ARK-Milan";
@@ -277,11 +277,8 @@ fn key_id(key: &RsaKey) -> Vec<u8> {
     Sha256::digest(key.public_key().as_ref())[..20].to_vec()
 }
 
-/// 16 bytes, positive.
 fn vcek_serial(chip: &Chip) -> Vec<u8> {
-    let mut serial = Sha256::digest(chip.vcek())[..16].to_vec();
-    serial[0] = (serial[0] & 0x7f) | 0x40;
-    serial
+    serial_of_hash(&Sha256::digest(chip.vcek()).into())
 }
 
 fn pem(der: &[u8]) -> String {
