@@ -64,12 +64,6 @@ impl GuestPolicy {
 pub struct PlatformInfo(pub u64);
 
 impl PlatformInfo {
-    /// Bit 0: SMT is on.
-    #[must_use]
-    pub fn smt(self) -> bool {
-        self.0 & 1 == 1
-    }
-
     /// Bit 5: the firmware found no memory addresses that are aliases of others (ALIAS_CHECK_COMPLETE).
     #[must_use]
     pub fn alias_check_complete(self) -> bool {

@@ -74,12 +74,6 @@ impl From<&UnverifiedChip> for Platform {
     }
 }
 
-impl From<&Platform> for Platform {
-    fn from(platform: &Platform) -> Self {
-        platform.clone()
-    }
-}
-
 impl Platform {
     /// The platform that evidence claims to be of. Nothing of it is verified.
     ///

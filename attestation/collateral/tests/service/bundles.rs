@@ -72,7 +72,7 @@ async fn a_bundle_convinces_nobody_by_itself() {
     // Genuine, but of another platform than its name says.
     let other: Platform = "sgx:0090ffffffff:platform".parse().unwrap();
     write_as(&Double::start(published(NOW)), &path, other.clone()).await;
-    let error = keep().endorsement(&other, at(NOW)).await.err().unwrap();
+    let error = keep().endorsement(other, at(NOW)).await.err().unwrap();
     assert_eq!(error.code(), "collateral-not-verified");
     assert!(error.to_string().contains("not of"), "{error}");
 }
