@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256, Sha384};
 use stoa_attestation::{Body, Claims, CrlName, Dated, Invalid, Kind, Role, Verified};
 use stoa_explain::Explain;
 use support::forge::{DAY, KeyNumber, World, components, level, qe_level, tdx_svn, utc};
+use support::random::{Random, setting};
 use support::{Vector, time};
 
 /// Of each of three sorts: 2 100 in all; `STOA_TEST_FULL=1` tries 21 000.
@@ -208,31 +209,6 @@ fn refused_by_us(invalid: &Invalid) -> Option<&'static str> {
         Invalid::CollateralMalformed { .. } => Some("form of the collateral's JSON"),
         _ => None,
     }
-}
-
-/// A small generator (SplitMix64), so that a seed is a run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-
-    fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.below(items.len())]
-    }
-}
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
 fn run(sort: &str, change: impl Fn(&mut Random) -> Vector) {

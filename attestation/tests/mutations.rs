@@ -8,14 +8,9 @@
 
 mod support;
 
-use std::collections::BTreeSet;
-use std::sync::Mutex;
-
-use serde_json::Value;
-use stoa_attestation::{
-    Claims, Collateral, Evidence, Expected, Invalid, NoMemo, SignatureMemo, Trust, Verified,
-};
-use support::{ALGORITHMS, Vector, full, time};
+use stoa_attestation::NoMemo;
+use support::mutate::{Memo, bits, meaning, verify};
+use support::{Vector, full};
 
 /// A quote of each version, with the collateral of that day.
 const QUOTES: [&str; 3] = [
@@ -24,73 +19,30 @@ const QUOTES: [&str; 3] = [
     "tdx/05-v5-td-relaunch-advised",
 ];
 
-/// Signature checks of the honest collateral are made once; whether a signature is good depends on nothing else.
-#[derive(Default)]
-struct Memo(Mutex<BTreeSet<[u8; 32]>>);
-
-impl SignatureMemo for Memo {
-    fn contains(&self, key: &[u8; 32]) -> bool {
-        self.0.lock().unwrap().contains(key)
-    }
-
-    fn insert(&self, keys: &[[u8; 32]]) {
-        self.0.lock().unwrap().extend(keys);
-    }
-}
-
-fn bits(at: usize) -> Vec<u8> {
-    if full() {
-        return (0..8).map(|bit| 1 << bit).collect();
-    }
-    vec![1 << (at % 8)]
-}
-
-/// The quote with other bytes, held against what the honest one was bound to.
-fn verify_quote(
-    vector: &Vector,
-    quote: &[u8],
-    collateral: &Verified<Collateral>,
-    seen: &dyn SignatureMemo,
-) -> Result<Verified<Claims>, Invalid> {
-    let evidence = Evidence::parse(vector.kind, quote)?;
-    let anchors = vector.anchors();
-    let trust = Trust {
-        anchors: &anchors,
-        algorithms: ALGORITHMS,
-        seen,
-    };
-    let expected = Expected::as_given(vector.report_data());
-    evidence.verify(&expected, &trust, collateral, time(vector.now))
-}
-
 #[test]
 fn no_quote_with_a_changed_bit_is_accepted() {
     for name in QUOTES {
         let vector = Vector::load(name);
         let collateral = vector.verified_collateral(&NoMemo).unwrap();
         let memo = Memo::default();
-        assert!(verify_quote(&vector, &vector.quote, &collateral, &memo).is_ok());
-        let known = memo.0.lock().unwrap().len();
+        assert!(verify(&vector, &vector.quote, &collateral, &memo).is_ok());
+        let known = memo.len();
         let (mut accepted, mut tried) = (Vec::new(), 0);
         for at in 0..vector.quote.len() {
             for bit in bits(at) {
                 let mut quote = vector.quote.clone();
                 quote[at] ^= bit;
                 tried += 1;
-                let cold = verify_quote(&vector, &quote, &collateral, &NoMemo);
+                let cold = verify(&vector, &quote, &collateral, &NoMemo);
                 if cold.is_ok() {
                     accepted.push((at, bit));
                 }
                 // Warm: the platform was seen before, and so was the quote before its bit changed.
-                let warm = verify_quote(&vector, &quote, &collateral, &memo);
+                let warm = verify(&vector, &quote, &collateral, &memo);
                 assert_eq!(warm.err(), cold.err(), "{name}: byte {at}, bit {bit:#x}");
             }
         }
-        assert_eq!(
-            memo.0.lock().unwrap().len(),
-            known,
-            "a failure was remembered"
-        );
+        assert_eq!(memo.len(), known, "a failure was remembered");
         println!("{tried} changed bits of {name}: none accepted");
         assert!(
             accepted.is_empty(),
@@ -116,7 +68,7 @@ fn no_quote_of_another_length_is_accepted() {
             let mut quote = vector.quote.clone();
             quote.extend(vec![0; more]);
             // Genuine quotes are padded with zeros (docs/decisions/0001-own-dcap-verifier.md): they say nothing.
-            let padded = verify_quote(&vector, &quote, &collateral, &NoMemo).unwrap();
+            let padded = verify(&vector, &quote, &collateral, &NoMemo).unwrap();
             assert_eq!(format!("{:?}", *padded), claims);
             quote.pop();
             quote.push(1);
@@ -136,7 +88,7 @@ fn no_quote_of_another_length_is_accepted() {
         }
         for (what, quote) in stretched {
             assert!(
-                verify_quote(&vector, &quote, &collateral, &NoMemo).is_err(),
+                verify(&vector, &quote, &collateral, &NoMemo).is_err(),
                 "{name}: {what}"
             );
         }
@@ -202,7 +154,7 @@ fn no_quote_with_parts_of_another_is_accepted() {
                 }
                 tried += 1;
                 assert!(
-                    verify_quote(into, &quote, &collateral, &NoMemo).is_err(),
+                    verify(into, &quote, &collateral, &NoMemo).is_err(),
                     "parts {chosen:07b} of {} in {}",
                     from.name,
                     into.name
@@ -250,22 +202,4 @@ fn no_collateral_with_a_changed_bit_says_anything_else() {
 fn near(vector: &Vector, at: usize) -> String {
     let bytes = &vector.collateral[at.saturating_sub(40)..];
     String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into_owned()
-}
-
-/// What collateral says: members of the JSON, hexadecimal without its case, certificates without the unused bits of their
-/// text.
-fn meaning(collateral: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let json: Value = serde_json::from_slice(collateral).unwrap();
-    let mut members: Vec<(String, Vec<u8>)> = json
-        .as_object()
-        .unwrap()
-        .iter()
-        .map(|(name, value)| {
-            let text = value.as_str().unwrap();
-            let bytes = hex::decode(text).unwrap_or_else(|_| text.as_bytes().to_vec());
-            (name.clone(), bytes)
-        })
-        .collect();
-    members.sort();
-    members
 }

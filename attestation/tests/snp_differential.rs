@@ -13,10 +13,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use base64::Engine as _;
 use stoa_attestation::{Anchor, Collateral, Evidence, Expected, Invalid, Kind, NoMemo, Trust};
 use stoa_explain::Explain;
 use support::der::integer;
+use support::forge::pem;
+use support::random::{Random, setting};
+use support::snp::{REPORT_AT, REPORT_LEN, VEK_AT};
 use support::snp_world::{Signer, SnpWorld};
 use support::{ALGORITHMS, Vector, pem_der, snp, time};
 
@@ -57,14 +59,13 @@ impl Case {
 
     fn of_world(name: String, world: &SnpWorld) -> Self {
         let (report, vek) = split(&world.evidence());
-        let honest = SnpWorld::milan().ark.pem();
         Self {
             name,
             report,
             vek,
             ask: world.ask.der(),
             ark: world.ark.der(),
-            anchors: vec![Anchor::insecure_from_pem(&honest).unwrap()],
+            anchors: vec![SnpWorld::milan().honest_anchor().clone()],
             now: world.now,
         }
     }
@@ -88,12 +89,8 @@ impl Case {
 
 /// Report and certificate of evidence.
 fn split(evidence: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    (evidence[4..4 + 1184].to_vec(), evidence[1192..].to_vec())
-}
-
-fn pem(der: &[u8]) -> String {
-    let text = base64::engine::general_purpose::STANDARD.encode(der);
-    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+    let report = &evidence[REPORT_AT..REPORT_AT + REPORT_LEN];
+    (report.to_vec(), evidence[VEK_AT..].to_vec())
 }
 
 /// One line for each case: `ok`, or why not.
@@ -222,27 +219,6 @@ fn reserved_in_tcb(case: &Case) -> bool {
     tcb.is_some_and(|reserved| reserved.iter().any(|byte| *byte != 0))
 }
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-}
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap())
-}
-
 fn run(sort: &str, accepted_min: u64, change: impl Fn(&mut Random) -> Case) {
     let runs = if support::full() { RUNS_FULL } else { RUNS };
     let runs = setting("STOA_DIFFERENTIAL_RUNS", runs);
@@ -277,8 +253,8 @@ fn run(sort: &str, accepted_min: u64, change: impl Fn(&mut Random) -> Case) {
 fn every_snp_vector_ends_alike() {
     let vectors = Vector::all().into_iter();
     let cases: Vec<Case> = vectors
-        .filter(|vector| vector.kind == Kind::Snp && vector.quote.len() > 1192)
-        .filter(|vector| vector.quote[..4] == 1184_u32.to_be_bytes())
+        .filter(|vector| vector.kind == Kind::Snp && vector.quote.len() > VEK_AT)
+        .filter(|vector| vector.quote[..REPORT_AT] == (REPORT_LEN as u32).to_be_bytes())
         .map(|vector| Case::of_vector(&vector.name))
         .collect();
     let mut wrong = Vec::new();

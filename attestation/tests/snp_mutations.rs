@@ -8,62 +8,16 @@
 
 mod support;
 
-use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::Mutex;
 
-use serde_json::Value;
-use stoa_attestation::{
-    Claims, Collateral, Evidence, Expected, Invalid, Kind, NoMemo, SignatureMemo, Trust, Verified,
-};
+use stoa_attestation::NoMemo;
+use support::mutate::{Memo, bits, meaning, verify};
+use support::snp::{REPORT_AT, VEK_AT};
 use support::snp_world::SnpWorld;
-use support::{ALGORITHMS, Vector, full, time};
+use support::{Vector, full};
 
 /// A report of each product.
 const REPORTS: [&str; 3] = ["snp/01-milan", "snp/02-genoa", "snp/03-turin"];
-/// Where the report begins in the evidence, and where its certificate does.
-const REPORT_AT: usize = 4;
-const VEK_AT: usize = 4 + 1184 + 4;
-
-/// Signature checks of the honest parts are made once; whether a signature is good depends on nothing else.
-#[derive(Default)]
-struct Memo(Mutex<BTreeSet<[u8; 32]>>);
-
-impl SignatureMemo for Memo {
-    fn contains(&self, key: &[u8; 32]) -> bool {
-        self.0.lock().unwrap().contains(key)
-    }
-
-    fn insert(&self, keys: &[[u8; 32]]) {
-        self.0.lock().unwrap().extend(keys);
-    }
-}
-
-fn bits(at: usize) -> Vec<u8> {
-    if full() {
-        return (0..8).map(|bit| 1 << bit).collect();
-    }
-    vec![1 << (at % 8)]
-}
-
-/// Other evidence, held against what the honest one was bound to.
-fn verify(
-    vector: &Vector,
-    evidence: &[u8],
-    collateral: &Verified<Collateral>,
-    seen: &dyn SignatureMemo,
-) -> Result<Verified<Claims>, Invalid> {
-    let anchors = vector.anchors();
-    let trust = Trust {
-        anchors: &anchors,
-        algorithms: ALGORITHMS,
-        seen,
-    };
-    let expected = Expected::as_given(vector.report_data());
-    let evidence = Evidence::parse(Kind::Snp, evidence)?;
-    evidence.verify(&expected, &trust, collateral, time(vector.now))
-}
-
 #[test]
 fn no_report_with_a_changed_bit_is_accepted() {
     for name in REPORTS {
@@ -71,7 +25,7 @@ fn no_report_with_a_changed_bit_is_accepted() {
         let collateral = vector.verified_collateral(&NoMemo).unwrap();
         let memo = Memo::default();
         assert!(verify(&vector, &vector.quote, &collateral, &memo).is_ok());
-        let known = memo.0.lock().unwrap().len();
+        let known = memo.len();
         let (mut accepted, mut tried) = (Vec::new(), 0);
         for at in 0..vector.quote.len() {
             for bit in bits(at) {
@@ -87,7 +41,7 @@ fn no_report_with_a_changed_bit_is_accepted() {
                 assert_eq!(warm.err(), cold.err(), "{name}: byte {at}, bit {bit:#x}");
             }
         }
-        let remembered = memo.0.lock().unwrap().len();
+        let remembered = memo.len();
         assert_eq!(remembered, known, "a failure was remembered");
         println!("{tried} changed bits of {name}: none accepted");
         assert!(
@@ -241,19 +195,4 @@ fn no_collateral_with_a_changed_bit_says_anything_else() {
             honest.name
         );
     }
-}
-
-/// What collateral says: members of the JSON, hexadecimal without its case.
-fn meaning(collateral: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let json: Value = serde_json::from_slice(collateral).unwrap();
-    let members = json.as_object().unwrap().iter();
-    let mut members: Vec<(String, Vec<u8>)> = members
-        .map(|(name, value)| {
-            let text = value.as_str().unwrap();
-            let bytes = hex::decode(text).unwrap_or_else(|_| text.as_bytes().to_vec());
-            (name.clone(), bytes)
-        })
-        .collect();
-    members.sort();
-    members
 }

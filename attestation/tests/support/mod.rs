@@ -4,11 +4,14 @@
 
 pub mod der;
 pub mod forge;
+pub mod mutate;
+pub mod random;
 pub mod snp;
 pub mod snp_world;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use rustls_pki_types::{SignatureVerificationAlgorithm, UnixTime};
@@ -20,6 +23,9 @@ use stoa_attestation::{
 
 /// What the server passes, too.
 pub static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = webpki::ALL_VERIFICATION_ALGS;
+
+/// The compiled-in roots, read once.
+static VENDORS: LazyLock<Vec<Anchor>> = LazyLock::new(Anchor::vendors);
 
 /// The groups of vectors with evidence.
 pub const GROUPS: [&str; 10] = [
@@ -108,12 +114,11 @@ impl Vector {
     /// The compiled-in roots if the vector wants a vendor's, else the vector's own.
     pub fn anchors(&self) -> Vec<Anchor> {
         let anchor = Anchor::insecure_from_pem(&self.anchor_pem).unwrap();
-        let vendors = Anchor::vendors();
-        if vendors
+        if VENDORS
             .iter()
             .any(|vendor| vendor.sha256() == anchor.sha256())
         {
-            return vendors;
+            return VENDORS.clone();
         }
         vec![anchor]
     }

@@ -7,10 +7,15 @@ use serde_json::{Value, json};
 use stoa_attestation::Kind;
 use stoa_attestation::lp::Writer;
 
+use super::forge::pem;
 use super::{Vector, pem_der, root};
 
 /// Where the report begins in the evidence.
 pub const REPORT_AT: usize = 4;
+/// Bytes of a report.
+pub const REPORT_LEN: usize = 1184;
+/// Where its certificate begins.
+pub const VEK_AT: usize = REPORT_AT + REPORT_LEN + 4;
 
 /// Evidence of a report and its certificate.
 pub fn evidence(report: &[u8], vek: &[u8]) -> Vec<u8> {
@@ -56,14 +61,7 @@ pub(super) fn load(name: &str, folder: &Path, verdict: Value) -> Vector {
     });
     let anchors = certificates(&fs::read_to_string(root().join(anchor_path)).unwrap());
     let chain = match file("ask.der") {
-        Ok(ask) => {
-            use base64::Engine as _;
-            let ask = base64::engine::general_purpose::STANDARD.encode(ask);
-            format!(
-                "-----BEGIN CERTIFICATE-----\n{ask}\n-----END CERTIFICATE-----\n{}",
-                anchors[1]
-            )
-        }
+        Ok(ask) => pem(&ask) + &anchors[1],
         Err(_) => chain,
     };
     let crls = ["ark_crl.der", "ark_genoa_crl.der", "ark_milan_crl.der"];

@@ -8,7 +8,6 @@ use aws_lc_rs::rsa::{KeyPair as RsaKey, KeySize};
 use aws_lc_rs::signature::{
     ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PSS_SHA384,
 };
-use base64::Engine as _;
 use stoa_attestation::{
     Anchor, Claims, Collateral, Evidence, Expected, Invalid, Kind, NoMemo, Trust, Verified,
 };
@@ -17,6 +16,7 @@ use super::der::{
     OID_AKI, OID_BASIC, OID_CRL_NUMBER, OID_SKI, bits, extension, integer, key_usage, name, octets,
     oid, seq, time as der_time, tlv,
 };
+use super::forge::pem;
 use super::{ALGORITHMS, root, snp, time};
 
 /// RSASSA-PSS with SHA-384, MGF1 with SHA-384, salt of 48 bytes.
@@ -112,8 +112,7 @@ impl Cert {
     }
 
     pub fn pem(&self) -> String {
-        let base64 = base64::engine::general_purpose::STANDARD.encode(self.der());
-        format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n")
+        pem(&self.der())
     }
 }
 
@@ -323,6 +322,17 @@ impl SnpWorld {
         snp::collateral(&chain, &crl, &vek.unwrap_or_default())
     }
 
+    /// The ARK of the product that the world says it is of, as nobody changed it. Signed once: a signature takes long.
+    pub fn honest_anchor(&self) -> &'static Anchor {
+        static MILAN: OnceLock<Anchor> = OnceLock::new();
+        static TURIN: OnceLock<Anchor> = OnceLock::new();
+        let (anchor, world): (_, fn() -> Self) = match self.ark.subject.as_str() {
+            "ARK-Turin" => (&TURIN, Self::turin),
+            _ => (&MILAN, Self::milan),
+        };
+        anchor.get_or_init(|| Anchor::insecure_from_pem(&world().ark.pem()).unwrap())
+    }
+
     pub fn verify(&self) -> Result<Verified<Claims>, Invalid> {
         self.verify_bytes(&self.evidence(), &self.collateral())
     }
@@ -332,13 +342,8 @@ impl SnpWorld {
         evidence: &[u8],
         collateral: &[u8],
     ) -> Result<Verified<Claims>, Invalid> {
-        let honest = match self.ark.subject.as_str() {
-            "ARK-Turin" => Self::turin(),
-            _ => Self::milan(),
-        };
-        let anchors = [Anchor::insecure_from_pem(&honest.ark.pem())?];
         let trust = Trust {
-            anchors: &anchors,
+            anchors: std::slice::from_ref(self.honest_anchor()),
             algorithms: ALGORITHMS,
             seen: &NoMemo,
         };
