@@ -3,14 +3,15 @@
 //! Old collateral stays validly signed until its date, and hides what the vendor has published since: a lower TCB status,
 //! a revoked certificate. So whoever remembers takes none that is older than what he saw. One mark an object: its number
 //! (tcbEvaluationDataNumber, CRL number), then the date from which it holds (issueDate, thisUpdate). The higher number is
-//! the newer; with equal numbers the later date is.
+//! the newer; with equal numbers the later date is. Collateral without an object that it could have (AMD's revocation list)
+//! is older than any with it.
 //!
 //! Does not live here: where marks are kept (the coordinator's journal, a client's memory), validity (`verify`).
 
 use core::fmt;
 use core::time::Duration;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rustls_pki_types::UnixTime;
 use stoa_explain::Explain;
@@ -25,6 +26,10 @@ pub const FLOOR_OBJECTS_MAX: usize = 1024;
 pub const FLOOR_NAME_BYTES_MAX: usize = 255;
 /// Number of an object, in bytes, at most (RFC 5280, 5.2.3: a CRL number has up to 20).
 pub const FLOOR_NUMBER_BYTES_MAX: usize = 20;
+
+/// The revocation list of AMD's ARK; `/vcek` or `/vlek` follows. Both had this very name once, so a mark under it stands for
+/// either.
+const ARK_CRL: &str = "ark-crl";
 
 /// How new one object was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +76,12 @@ fn padded(number: &[u8]) -> Vec<u8> {
 ///
 /// A name is `<first 16 hex digits of the anchor's SHA-256>/<object>`: objects of two vendors never meet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Floors(BTreeMap<String, Mark>);
+pub struct Floors {
+    marks: BTreeMap<String, Mark>,
+    /// Names of objects that collateral could have and has not. Only collateral misses something: nothing of it is
+    /// remembered.
+    missing: BTreeSet<String>,
+}
 
 impl Floors {
     /// Nothing was seen yet.
@@ -83,7 +93,7 @@ impl Floors {
     /// The marks of one platform's collateral.
     #[must_use]
     pub fn of(collateral: &Verified<Collateral>) -> Self {
-        Self(collateral.marks().into_iter().collect())
+        collateral.floors()
     }
 
     /// Marks as they were kept. Names and numbers beyond their limits, and objects beyond [`FLOOR_OBJECTS_MAX`], are left
@@ -91,33 +101,41 @@ impl Floors {
     #[must_use]
     pub fn kept(marks: impl IntoIterator<Item = (String, Mark)>) -> Self {
         let mut floors = Self::none();
-        floors.raise(&Self(marks.into_iter().collect()));
+        floors.raise(&Self::seen(marks));
         floors
+    }
+
+    fn seen(marks: impl IntoIterator<Item = (String, Mark)>) -> Self {
+        Self {
+            marks: marks.into_iter().collect(),
+            missing: BTreeSet::new(),
+        }
     }
 
     /// Name and mark of each object.
     pub fn marks(&self) -> impl Iterator<Item = (&str, &Mark)> {
-        self.0.iter().map(|(name, mark)| (name.as_str(), mark))
+        self.marks.iter().map(|(name, mark)| (name.as_str(), mark))
     }
 
     /// Whether nothing was seen.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.marks.is_empty()
     }
 
-    /// That nothing of `offered` is older than what was seen.
+    /// That nothing of `offered` is older than what was seen, and nothing that was seen is missing.
     ///
     /// # Errors
     /// [`CollateralOlder`] names the first object that is.
     pub fn check(&self, offered: &Floors) -> Result<(), CollateralOlder> {
-        for (name, got) in &offered.0 {
-            if let Some(seen) = self.0.get(name)
-                && got.key() < seen.key()
-            {
+        let there = offered.marks.iter().map(|(name, got)| (name, Some(got)));
+        let missing = offered.missing.iter().map(|name| (name, None));
+        for (name, got) in there.chain(missing) {
+            let newer = |seen: &&Mark| got.is_none_or(|got| got.key() < seen.key());
+            if let Some(seen) = self.of_object(name).find(newer) {
                 return Err(CollateralOlder {
                     object: name.clone(),
-                    got: got.clone(),
+                    got: got.cloned(),
                     seen: seen.clone(),
                 });
             }
@@ -125,18 +143,26 @@ impl Floors {
         Ok(())
     }
 
+    /// What was seen of the object: under its name, and under the one that it had before.
+    fn of_object(&self, name: &str) -> impl Iterator<Item = &Mark> {
+        let before = name.rsplit_once('/').map(|(before, _)| before);
+        let before = before.filter(|before| before.ends_with(ARK_CRL));
+        let names = [Some(name), before].into_iter().flatten();
+        names.filter_map(|name| self.marks.get(name))
+    }
+
     /// Takes in what is newer, and says whether anything was.
     pub fn raise(&mut self, seen: &Floors) -> bool {
         let mut raised = false;
-        for (name, mark) in &seen.0 {
+        for (name, mark) in &seen.marks {
             let too_long = name.len() > FLOOR_NAME_BYTES_MAX
                 || mark.number.len() > FLOOR_NUMBER_BYTES_MAX
                 || mark.number.first() == Some(&0);
             if too_long {
                 continue;
             }
-            let full = self.0.len() >= FLOOR_OBJECTS_MAX;
-            match self.0.entry(name.clone()) {
+            let full = self.marks.len() >= FLOOR_OBJECTS_MAX;
+            match self.marks.entry(name.clone()) {
                 Entry::Occupied(mut known) if known.get().key() < mark.key() => {
                     known.insert(mark.clone());
                     raised = true;
@@ -154,31 +180,34 @@ impl Floors {
     /// The newest date at which a vendor signed something: no true clock is behind it. `None` if nothing was seen.
     #[must_use]
     pub fn newest_issue(&self) -> Option<u64> {
-        self.0.values().map(|mark| mark.issued).max()
+        self.marks.values().map(|mark| mark.issued).max()
     }
 }
 
 impl Collateral {
-    fn marks(&self) -> Vec<(String, Mark)> {
+    fn floors(&self) -> Floors {
         let anchor = &hex::encode(self.anchor_sha256())[..16];
         let name = |object: String| format!("{anchor}/{object}");
         let kind = self.kind().name();
         let dcap = match self.content() {
             Endorsed::Dcap(dcap) => dcap,
             Endorsed::Amd(amd) => {
-                let crl = amd.crl.iter();
-                return crl
-                    .map(|crl| {
-                        let mark = Mark::new(&crl.number, crl.window);
-                        (name("ark-crl".to_owned()), mark)
-                    })
-                    .collect();
+                // The KDS has a list for VCEKs and one for VLEKs, both of the ARK, and nothing says that they are numbered
+                // together.
+                let name = name(format!("{ARK_CRL}/{}", amd.kind.path()));
+                return match &amd.crl {
+                    Some(crl) => Floors::seen([(name, Mark::new(&crl.number, crl.window))]),
+                    None => Floors {
+                        missing: BTreeSet::from([name]),
+                        ..Floors::none()
+                    },
+                };
             }
         };
         let fmspc = hex::encode(dcap.tcb_info.fmspc);
         let (tcb, qe) = (&dcap.tcb_info, &dcap.qe_identity);
         let (root_crl, pck_crl) = (&dcap.root_crl, &dcap.pck_crl);
-        vec![
+        Floors::seen([
             (
                 name(format!("tcb-info/{kind}/{fmspc}")),
                 Mark::new(&tcb.evaluation_number.to_be_bytes(), tcb.window),
@@ -195,20 +224,24 @@ impl Collateral {
                 name(format!("pck-crl/{}", dcap.pck_ca.common_name)),
                 Mark::new(&pck_crl.number, pck_crl.window),
             ),
-        ]
+        ])
     }
 }
 
 /// Collateral that is validly signed, and older than what was seen before.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{object} of the collateral has {got}, but {seen} was seen before")]
+#[error("{object} of the collateral {}, but {seen} was seen before", words(.got.as_ref()))]
 pub struct CollateralOlder {
     /// Which object.
     pub object: String,
-    /// What it is.
-    pub got: Mark,
+    /// What it is; `None` if the collateral has no such object.
+    pub got: Option<Mark>,
     /// What was seen before.
     pub seen: Mark,
+}
+
+fn words(got: Option<&Mark>) -> String {
+    got.map_or("is missing".to_owned(), |got| format!("has {got}"))
 }
 
 impl Explain for CollateralOlder {
@@ -284,6 +317,51 @@ mod tests {
             ("y".to_owned(), mark(&[0, 1], 1)),
         ]);
         assert!(long.is_empty());
+    }
+
+    fn without(name: &str) -> Floors {
+        Floors {
+            missing: BTreeSet::from([name.to_owned()]),
+            ..Floors::none()
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_older_than_any_and_is_not_remembered() {
+        let lowest = one(&[], 0);
+        let error = lowest.check(&without("a/x")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "a/x of the collateral is missing, but number 0 of 1970-01-01T00:00:00Z was seen before"
+        );
+        assert_eq!(lowest.check(&without("b/x")), Ok(()));
+        assert_eq!(Floors::none().check(&without("a/x")), Ok(()));
+        let mut floors = lowest.clone();
+        assert!(!floors.raise(&without("a/x")) && !floors.raise(&without("b/x")));
+        assert_eq!(floors, lowest);
+        assert!(without("a/x").is_empty());
+        assert_eq!(without("a/x").newest_issue(), None);
+        assert_eq!(without("a/x").check(&lowest), Ok(()), "the first one");
+    }
+
+    /// Before, the lists for VCEKs and for VLEKs had one name: what was kept under it binds both.
+    #[test]
+    fn a_mark_of_a_list_under_its_name_of_before_still_counts() {
+        let list = |name: &str, number: u8| Floors::kept([(name.to_owned(), mark(&[number], 9))]);
+        let old = list("a/ark-crl", 7);
+        for kind in ["a/ark-crl/vcek", "a/ark-crl/vlek"] {
+            assert!(old.check(&list(kind, 6)).is_err(), "{kind}");
+            assert!(old.check(&without(kind)).is_err(), "{kind}");
+            assert_eq!(old.check(&list(kind, 7)), Ok(()), "{kind}");
+            let mut both = old.clone();
+            assert!(both.raise(&list(kind, 8)));
+            assert!(both.check(&list(kind, 7)).is_err(), "{kind}");
+        }
+        let (vcek, vlek) = (list("a/ark-crl/vcek", 7), list("a/ark-crl/vlek", 3));
+        assert_eq!(vcek.check(&vlek), Ok(()), "each has numbers of its own");
+        assert_eq!(old.check(&list("b/ark-crl/vcek", 1)), Ok(()));
+        let other = list("a/pck-crl", 7);
+        assert_eq!(other.check(&list("a/pck-crl/x", 1)), Ok(()));
     }
 
     #[test]

@@ -1,16 +1,23 @@
 //! The marble before frame 4: each field of what binds the coordinator's evidence, changed alone.
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha512};
 use stoa_attestation::channel::{
-    CoordinatorState, Frame, FrameType, Purpose, SessionEvidence, StateBytes, session_bound,
-    session_report_input, statement_signature_input,
+    CoordinatorCheck, CoordinatorState, Frame, FrameType, Pin, Purpose, SessionEvidence,
+    StateBytes, Switches, session_bound, session_report_data, session_report_input,
+    statement_signature_input,
 };
-use stoa_attestation::{Anchor, Invalid, Kind, TcbStatus};
+use stoa_attestation::policy::Tolerance;
+use stoa_attestation::{
+    Anchor, Collateral, Floors, Invalid, Kind, NoMemo, ReferenceValue, SnpReference, TcbStatus,
+    Trust,
+};
 use stoa_explain::Explain;
-use stoa_synthetic::{Knobs, Platform, PlatformTcb, SgxIdentity};
+use stoa_synthetic::{GuestIdentity, Knobs, Platform, PlatformTcb, SgxIdentity, SnpVendor};
 
 use crate::lists::{Change, check_all, code, fields, joined, one_field_changed};
-use crate::world::{CLIENT_NONCE, COORDINATOR, Key, World, evidence_error};
+use crate::world::{CLIENT_NONCE, COORDINATOR, Key, NOW, World, evidence_error, unix};
 
 #[test]
 fn every_field_of_the_coordinators_report_data_counts() {
@@ -564,4 +571,98 @@ fn stapled_collateral_older_than_what_was_seen_is_refused_by_a_marble_that_remem
     world.floors = None;
     let (attesting, _) = world.until_accepted().unwrap();
     assert_eq!(attesting.accepted().floors, world.floors_at(0));
+}
+
+/// A coordinator on a chip of AMD's. All that is stapled is genuine; somebody took the list out of the second one.
+#[test]
+fn stapled_collateral_without_a_list_is_refused_by_a_marble_that_remembers_one() {
+    const GUEST: GuestIdentity = GuestIdentity {
+        measurement: [0x11; 48],
+        id_key_digest: [0; 48],
+        product_id: 0,
+        guest_svn: 0,
+        debug: false,
+    };
+    let vendor = SnpVendor::generate().unwrap();
+    let anchor = Anchor::insecure_from_pem(&vendor.root_pem()).unwrap();
+    let platform = Platform::seeded([7; 32], Knobs::default()).with_snp_vendor(Arc::new(vendor));
+    let with_list = platform.snp_collateral_json(unix(NOW)).unwrap();
+    let mut json: serde_json::Value = serde_json::from_slice(&with_list).unwrap();
+    json["crl"] = "".into();
+    let without = json.to_string().into_bytes();
+
+    let mut world = World::new();
+    world.switches = Switches::insecure_trust_root(&anchor.sha256());
+    world.reference.identities = vec![ReferenceValue::Snp(SnpReference {
+        measurement: vec![GUEST.measurement],
+        ..SnpReference::default()
+    })];
+    // Whoever tolerates a missing list still does not go back to one.
+    world.reference.tcb.snp.no_crl = Tolerance::Accept;
+    let anchors = [anchor];
+    let trust = Trust {
+        anchors: &anchors,
+        algorithms: webpki::ALL_VERIFICATION_ALGS,
+        seen: &NoMemo,
+    };
+    let outcome = |stapled: &[u8], floors: Option<&Floors>| {
+        let (state, spki) = (world.state_bytes(), world.session.spki());
+        let report_data = session_report_data(
+            Kind::Snp,
+            &spki,
+            state.root(),
+            &state.security_digest,
+            world.quoted_at,
+        );
+        let evidence = SessionEvidence {
+            kind: Kind::Snp,
+            evidence: platform.evidence_snp(&GUEST, report_data),
+            spki,
+            quoted_at: world.quoted_at,
+        };
+        let (marble, server) = world.hellos().unwrap();
+        let (signing, to_sign) = server.evidence_to_sign(&state, &evidence, stapled).unwrap();
+        let (_, frame_3) = signing.signed(world.session.sign(&to_sign)).unwrap();
+        let check = CoordinatorCheck {
+            reference: &world.reference,
+            pin: Pin::RootSpki(world.root.id()),
+            trust: &trust,
+            seen: None,
+            floors,
+        };
+        marble.receive(&frame_3, &check, unix(NOW))
+    };
+    let floors = |stapled: &[u8]| {
+        let parsed = Collateral::parse(stapled).unwrap();
+        Floors::of(&parsed.verify(&trust).unwrap())
+    };
+    let (listed, unlisted) = (floors(&with_list), floors(&without));
+    for (what, stapled, seen, wanted) in [
+        (
+            "with a list, and one was seen",
+            &with_list,
+            Some(&listed),
+            "accepted",
+        ),
+        (
+            "without, and one was seen",
+            &without,
+            Some(&listed),
+            "collateral-went-back",
+        ),
+        ("without, and nothing was seen", &without, None, "accepted"),
+        ("without, as before", &without, Some(&unlisted), "accepted"),
+        (
+            "with a list for the first time",
+            &with_list,
+            Some(&unlisted),
+            "accepted",
+        ),
+    ] {
+        assert_eq!(code(&outcome(stapled, seen)), wanted, "{what}");
+    }
+    let accepted = outcome(&without, None).unwrap();
+    let mut remembered = listed.clone();
+    assert!(!remembered.raise(&accepted.accepted().floors));
+    assert_eq!(remembered, listed);
 }

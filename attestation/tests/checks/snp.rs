@@ -1,7 +1,9 @@
 //! Each check of docs/protocol/snp.md, section 3: evidence and collateral that are well signed and wrong in one place.
 
 use stoa_attestation::policy::{SnpPolicy, SnpTcbMinimum, Tolerance, appraise};
-use stoa_attestation::{Invalid, Kind, ReferenceValue, SnpReference, TcbPolicy};
+use stoa_attestation::{
+    Collateral, Floors, Invalid, Kind, NoMemo, ReferenceValue, SnpReference, TcbPolicy, Trust,
+};
 use stoa_explain::Explain;
 
 use crate::endings;
@@ -390,4 +392,55 @@ fn a_report_names_what_to_ask_the_vendor_for() {
         evidence.unverified_platform(),
         Err(Invalid::KindUnsupported { kind: Kind::Snp })
     ));
+}
+
+/// The name of a list's mark is stored for years: it says whose list it is, and what was stored before under the name of
+/// both still counts.
+#[test]
+fn lists_of_vceks_and_vleks_are_remembered_apart_and_what_was_stored_for_both_counts() {
+    let floors = |world: &SnpWorld| {
+        let trust = Trust {
+            anchors: std::slice::from_ref(world.honest_anchor()),
+            algorithms: crate::support::ALGORITHMS,
+            seen: &NoMemo,
+        };
+        let parsed = Collateral::parse(&world.collateral()).unwrap();
+        Floors::of(&parsed.verify(&trust).unwrap())
+    };
+    let numbered = |number: u8, ask: &str| {
+        let mut world = SnpWorld::milan();
+        world.ask.subject = ask.to_owned();
+        world.crl.as_mut().unwrap().number = Some(vec![number]);
+        floors(&world)
+    };
+    let (vcek, vlek) = (numbered(7, "SEV-Milan"), numbered(3, "SEV-VLEK-Milan"));
+    // The same bytes each time: the anchor is the one that the collateral was verified under.
+    let anchor = hex::encode(SnpWorld::milan().honest_anchor().sha256());
+    let named = |floors: &Floors| {
+        floors
+            .marks()
+            .map(|(name, _)| name.to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(named(&vcek), [format!("{}/ark-crl/vcek", &anchor[..16])]);
+    assert_eq!(named(&vlek), [format!("{}/ark-crl/vlek", &anchor[..16])]);
+    assert_eq!(
+        vcek.check(&vlek),
+        Ok(()),
+        "another list with numbers of its own"
+    );
+
+    let mark = vcek.marks().next().unwrap().1.clone();
+    let stored = Floors::kept([(format!("{}/ark-crl", &anchor[..16]), mark)]);
+    let mut none = SnpWorld::milan();
+    none.crl = None;
+    for (what, offered, fits) in [
+        ("the same", &vcek, true),
+        ("a newer", &numbered(8, "SEV-Milan"), true),
+        ("an older", &numbered(6, "SEV-Milan"), false),
+        ("an older one of VLEKs", &vlek, false),
+        ("none", &floors(&none), false),
+    ] {
+        assert_eq!(stored.check(offered).is_ok(), fits, "{what}");
+    }
 }

@@ -1,5 +1,6 @@
 //! AMD's service: what is asked, how answers are read, and what is kept.
 
+use std::error::Error as _;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -208,4 +209,62 @@ async fn sources_of_one_vendor_are_not_asked_for_the_others_platforms() {
     assert_eq!(error.code(), "collateral-source-missing");
     assert!(error.to_string().contains("snp Milan (VCEK)"), "{error}");
     assert!(double.asked().is_empty());
+}
+
+/// Genuine in all that it answers; it has no list (404).
+fn published_without_list() -> impl Fn(&str) -> Reply + Send + 'static {
+    let all = published();
+    move |target| match target.ends_with("/crl") {
+        true => Reply::Bytes(answer("404 Not Found", &[], b"")),
+        false => all(target),
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_is_gone_at_renewal_leaves_the_collateral_that_has_it() {
+    let double = Double::start(published());
+    let keeper = keeper(vec![kds(&double)]);
+    let with_list = keeper.endorsement(platform(), at(NOW)).await.unwrap();
+    assert_eq!(with_list.verified().crl_numbers().len(), 1);
+    double.now(published_without_list());
+    let due = at(with_list.renew_at());
+    double.asked();
+    keeper.renew_due(due).await;
+    assert_eq!(double.asked().len(), 3, "it was asked");
+    let kept = keeper.endorsement(platform(), due).await.unwrap();
+    assert!(Arc::ptr_eq(&kept, &with_list));
+    let said = keeper.report(due).remove(0).warnings.join(" | ");
+    assert!(said.contains("older than what was seen before"), "{said}");
+
+    // Cold: another place for the same product, and this one after a restart.
+    let all: Platform = "snp:milan:vcek".parse().unwrap();
+    let error = keeper.endorsement(all, due).await.err().unwrap();
+    assert_eq!(error.code(), "collateral-went-back");
+    let cause = error.source().unwrap().to_string();
+    assert!(
+        cause.contains("ark-crl/vcek of the collateral is missing, but number"),
+        "{cause}"
+    );
+    let restarted = self::keeper(vec![kds(&double)]);
+    restarted.raise_floors(&keeper.floors());
+    let error = restarted.endorsement(platform(), due).await.err().unwrap();
+    assert_eq!(error.code(), "collateral-went-back");
+}
+
+#[tokio::test]
+async fn a_place_that_never_saw_a_list_takes_collateral_without_one_until_there_is_one() {
+    let double = Double::start(published_without_list());
+    let keeper = keeper(vec![kds(&double)]);
+    let first = keeper.endorsement(platform(), at(NOW)).await.unwrap();
+    assert!(first.verified().crl_numbers().is_empty());
+    assert!(keeper.floors().is_empty());
+    assert_eq!((keeper.floors_raised(), keeper.newest_issue()), (0, None));
+    keeper.renew_due(at(first.renew_at())).await;
+    let again = keeper.endorsement(platform(), at(NOW)).await.unwrap();
+    assert!(!Arc::ptr_eq(&first, &again), "renewed, again without");
+    double.now(published());
+    keeper.renew_due(at(again.renew_at())).await;
+    let listed = keeper.endorsement(platform(), at(NOW)).await.unwrap();
+    assert_eq!(listed.verified().crl_numbers().len(), 1);
+    assert_eq!(keeper.floors_raised(), 1);
 }
