@@ -15,6 +15,7 @@ use std::fs::File;
 use std::io::{Read, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use sha2::{Digest as _, Sha256, Sha384};
@@ -29,6 +30,10 @@ use crate::signer::{self, SignerError};
 const FILE_LEN_MAX: u64 = 2 << 30;
 /// Bytes that are read at once.
 const CHUNK_LEN: usize = 128 * 1024;
+/// How long sealing is tried again while the kernel holds a page of the memory file.
+const SEAL_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Between two tries.
+const SEAL_PAUSE: Duration = Duration::from_millis(50);
 
 /// What the TEE measured of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -320,12 +325,23 @@ fn sealed_copy(path: &Path) -> Result<(File, [u8; 32]), ProgramError> {
             path: path.to_owned(),
         });
     }
-    fcntl_add_seals(
-        &copy,
-        SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL,
-    )
-    .map_err(memory)?;
+    seal(&copy, SEAL_WAIT_MAX).map_err(memory)?;
     Ok((copy, digest))
+}
+
+/// Seals the memory file against every change. While anything in the kernel holds one of its pages, as reclaim and memory
+/// monitors do for moments, the kernel waits a fraction of a second and then says that it is busy.
+fn seal(copy: &File, wait: Duration) -> Result<(), rustix::io::Errno> {
+    let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+    let since = Instant::now();
+    loop {
+        match fcntl_add_seals(copy, seals) {
+            Err(rustix::io::Errno::BUSY) if since.elapsed() < wait => {
+                std::thread::sleep(SEAL_PAUSE);
+            }
+            other => return other,
+        }
+    }
 }
 
 fn digest_of(what: &'static str, path: &Path) -> Result<([u8; 32], Stamp), ProgramError> {
@@ -401,4 +417,42 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         next = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::os::fd::OwnedFd;
+
+    use rustix::io::Errno;
+    use rustix::pipe::{SpliceFlags, pipe, splice};
+
+    use super::*;
+
+    /// A memory file with a page in a pipe, which holds it until it is read.
+    fn held() -> (File, OwnedFd) {
+        let flags = MemfdFlags::ALLOW_SEALING | MemfdFlags::CLOEXEC;
+        let mut file = File::from(memfd_create("held", flags).unwrap());
+        file.write_all(&[7; 4096]).unwrap();
+        let (output, input) = pipe().unwrap();
+        let none = SpliceFlags::empty();
+        let moved = splice(&file, Some(&mut 0), &input, None, 4096, none).unwrap();
+        assert_eq!(moved, 4096);
+        (file, output)
+    }
+
+    #[test]
+    fn a_page_that_is_held_for_a_moment_only_delays_the_sealing() {
+        let (mut file, output) = held();
+        assert_eq!(seal(&file, Duration::ZERO), Err(Errno::BUSY));
+        let reader = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(500));
+            let mut page = [0; 4096];
+            File::from(output).read_exact(&mut page).unwrap();
+        });
+        assert_eq!(seal(&file, SEAL_WAIT_MAX), Ok(()));
+        reader.join().unwrap();
+        assert!(file.write_all(b"changed").is_err());
+    }
 }
