@@ -157,8 +157,16 @@ pub fn appraise_platform(
     policy: &TcbPolicy,
     now: UnixTime,
 ) -> Result<(), Refusal> {
-    if let (Body::Snp(guest), Some(origin)) = (&claims.body, claims.snp()) {
-        policy.snp.check_platform(guest, origin)?;
+    match (&claims.body, &claims.origin) {
+        (Body::Snp(guest), Origin::Amd(origin)) => policy.snp.check_platform(guest, origin)?,
+        (Body::Sgx(_) | Body::Tdx(_), Origin::Intel(_)) => {}
+        (body, _) => {
+            let found = "a platform of another vendor".to_owned();
+            let tried = differs("vendor", format!("that of {}", body.tee()), found);
+            return Err(Refusal::MeasurementDiffers {
+                tried: tried.into_iter().collect(),
+            });
+        }
     }
     // Before the status: expired collateral does not know today's.
     freshness(&claims.dates, policy, now)?;

@@ -106,7 +106,7 @@ impl Certificate {
             from: time(cert.validity().not_before.timestamp()).map_err(malformed)?,
             until: time(cert.validity().not_after.timestamp()).map_err(malformed)?,
         };
-        let extensions = Extensions::read(&cert).map_err(malformed)?;
+        let extensions = Extensions::read(role, &cert).map_err(malformed)?;
         Ok(Self {
             role,
             tbs: cert.tbs_certificate.as_ref().to_vec(),
@@ -355,7 +355,8 @@ pub(crate) fn common_name(name: &X509Name<'_>) -> Result<String, String> {
         .map_err(|cause| format!("has a common name that is no text: {cause}"))
 }
 
-/// What is taken from the extensions; unknown critical ones and duplicates are refused (RFC 5280, 4.2).
+/// What is taken from the extensions; unknown critical ones and duplicates are refused (RFC 5280, 4.2). A vendor's own are
+/// known in the certificates that the vendor puts them into.
 #[derive(Default)]
 struct Extensions {
     is_ca: bool,
@@ -371,7 +372,7 @@ struct Extensions {
 const AMD_ARC: &str = "1.3.6.1.4.1.3704.1.";
 
 impl Extensions {
-    fn read(cert: &X509Certificate<'_>) -> Result<Self, String> {
+    fn read(role: Role, cert: &X509Certificate<'_>) -> Result<Self, String> {
         let mut seen = Vec::new();
         let mut read = Self::default();
         for extension in cert.extensions() {
@@ -404,21 +405,26 @@ impl Extensions {
                         extension.oid
                     ));
                 }
-                _ if extension.oid == oid!(1.2.840.113741.1.13.1) => {
-                    read.sgx = Some(extension.value.to_vec())
+                _ => {
+                    let amd = extension.oid.to_id_string();
+                    let amd = amd.strip_prefix(AMD_ARC);
+                    let value = || extension.value.to_vec();
+                    match (role, amd) {
+                        (Role::Pck, _) if extension.oid == oid!(1.2.840.113741.1.13.1) => {
+                            read.sgx = Some(value());
+                        }
+                        (Role::Vek, Some(rest)) => {
+                            read.amd.insert(rest.to_owned(), value());
+                        }
+                        _ if extension.critical => {
+                            return Err(format!(
+                                "has the unknown critical extension {}",
+                                extension.oid
+                            ));
+                        }
+                        _ => {}
+                    }
                 }
-                _ => match extension.oid.to_id_string().strip_prefix(AMD_ARC) {
-                    Some(rest) => {
-                        read.amd.insert(rest.to_owned(), extension.value.to_vec());
-                    }
-                    None if extension.critical => {
-                        return Err(format!(
-                            "has the unknown critical extension {}",
-                            extension.oid
-                        ));
-                    }
-                    None => {}
-                },
             }
         }
         Ok(read)

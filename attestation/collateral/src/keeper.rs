@@ -5,26 +5,23 @@
 //! seen before. What does not is never kept and never replaces what did; collateral that ended is kept while there is no
 //! newer, because how long it is still good for is the policy's to say.
 //!
-//! Does not live here: what is said about it (`report`), one fetch (`source`), making floors durable (`server`).
+//! Does not live here: which platforms have a place (`slots`), what is said about it (`report`), one fetch (`source`), making floors durable (`server`).
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustls_pki_types::{SignatureVerificationAlgorithm, UnixTime};
 use stoa_attestation::{Anchor, Collateral, Floors, SignatureMemo, Trust, Verified};
-use tokio::sync::{Mutex as AsyncMutex, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::error::CollateralError;
 use crate::platform::Platform;
 use crate::report::{self, Row};
+use crate::slots::{Failure, Kept, Slot, Slots};
 use crate::source::{Source, none_gave};
 
-/// Most platforms (TEE, FMSPC, CA; or product and chip) that are kept: strangers can name some, so there is an end. SNP
-/// evidence that brings its certificate needs one place for all chips of its product.
-pub const PLATFORMS_MAX: usize = 256;
 /// Most fetches under way at once.
 pub const FETCHES_MAX: usize = 4;
 /// Longest wait of a caller for a cold platform; the sources share it.
@@ -47,6 +44,8 @@ pub struct Endorsement {
     fetched_at: u64,
     renew_at: u64,
     source: String,
+    /// Of the platform's place: renewed collateral shares it.
+    proved: Arc<AtomicBool>,
 }
 
 impl Endorsement {
@@ -74,6 +73,11 @@ impl Endorsement {
         self.renew_at
     }
 
+    /// Evidence verified with it: the platform is one, and not a name that a stranger made up.
+    pub fn proved(&self) {
+        self.proved.store(true, Ordering::Relaxed);
+    }
+
     /// Who gave it, in words.
     #[must_use]
     pub fn source(&self) -> &str {
@@ -89,33 +93,13 @@ fn renewal(fetched_at: u64, until: u64, random: u64) -> u64 {
     fetched_at + wait - random % (wait / JITTER_DIVISOR + 1)
 }
 
-/// One platform: what is kept, and who is fetching.
-#[derive(Default)]
-struct Slot {
-    kept: Mutex<Kept>,
-    fetching: AsyncMutex<()>,
-}
-
-#[derive(Default)]
-struct Kept {
-    newest: Option<Arc<Endorsement>>,
-    failure: Option<Failure>,
-}
-
-#[derive(Clone)]
-struct Failure {
-    error: CollateralError,
-    pause: Duration,
-    again: Instant,
-}
-
 /// Collateral of the platforms that were met.
 pub struct Keeper {
     sources: Vec<Source>,
     anchors: Vec<Anchor>,
     algorithms: &'static [&'static dyn SignatureVerificationAlgorithm],
     memo: Arc<dyn SignatureMemo + Send>,
-    slots: Mutex<HashMap<Platform, Arc<Slot>>>,
+    slots: Mutex<Slots>,
     floors: Mutex<Floors>,
     /// How often they rose by what was fetched.
     raised: AtomicU64,
@@ -168,6 +152,10 @@ impl Keeper {
         self.floors_now().newest_issue()
     }
 
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn floors_now(&self) -> MutexGuard<'_, Floors> {
         self.floors.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -192,7 +180,7 @@ impl Keeper {
         now: UnixTime,
     ) -> Result<Arc<Endorsement>, CollateralError> {
         let key = platform.into();
-        let slot = self.slot(&key)?;
+        let slot = self.slots().of(&key)?;
         if let Some(known) = known(&slot)? {
             return Ok(known);
         }
@@ -211,18 +199,12 @@ impl Keeper {
         limited.await.map_err(|_| slow())?
     }
 
-    /// Renews what is due; called again and again by the owner's task.
+    /// Renews what is due, except chips that no evidence verified with; called again and again by the owner's task.
     pub async fn renew_due(&self, now: UnixTime) {
-        let slots: Vec<_> = {
-            let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            slots
-                .iter()
-                .map(|(key, slot)| (key.clone(), Arc::clone(slot)))
-                .collect()
-        };
+        let slots = self.slots().all();
         for (key, slot) in slots {
             let due = {
-                let kept = slot.kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let kept = slot.kept();
                 let waits = kept
                     .failure
                     .as_ref()
@@ -233,7 +215,7 @@ impl Keeper {
                         .as_ref()
                         .is_some_and(|newest| newest.renew_at <= now.as_secs())
             };
-            if due {
+            if due && !self.slots().give_up_unproved_chip(&key) {
                 let _one_at_a_time = slot.fetching.lock().await;
                 if let Err(error) = self.fetch(&key, &slot, now).await {
                     tracing::warn!(
@@ -250,11 +232,11 @@ impl Keeper {
     /// What is kept of each platform, in order of names, and what an operator should know of it at `now`.
     #[must_use]
     pub fn report(&self, now: UnixTime) -> Vec<Row> {
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = self.slots().all();
         let mut rows: Vec<_> = slots
             .iter()
             .map(|(platform, slot)| {
-                let kept = slot.kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let kept = slot.kept();
                 let failure = kept
                     .failure
                     .as_ref()
@@ -270,30 +252,6 @@ impl Keeper {
         rows
     }
 
-    fn slot(&self, key: &Platform) -> Result<Arc<Slot>, CollateralError> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = slots.get(key) {
-            return Ok(Arc::clone(slot));
-        }
-        if slots.len() >= PLATFORMS_MAX {
-            // What never verified was perhaps never a platform.
-            slots.retain(|_, slot| {
-                slot.kept
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .newest
-                    .is_some()
-            });
-        }
-        if slots.len() >= PLATFORMS_MAX {
-            return Err(CollateralError::TooManyPlatforms {
-                platform: key.words(),
-                limit: PLATFORMS_MAX,
-            });
-        }
-        Ok(Arc::clone(slots.entry(key.clone()).or_default()))
-    }
-
     async fn fetch(
         &self,
         platform: &Platform,
@@ -301,9 +259,10 @@ impl Keeper {
         now: UnixTime,
     ) -> Result<Arc<Endorsement>, CollateralError> {
         let fetched = self.ask_in_order(platform, now).await;
-        let mut kept = slot.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = slot.kept();
         match fetched {
-            Ok(endorsement) => {
+            Ok(mut endorsement) => {
+                endorsement.proved = slot.proved();
                 if self.floors_now().raise(&Floors::of(&endorsement.verified)) {
                     self.raised.fetch_add(1, Ordering::Release);
                 }
@@ -403,13 +362,14 @@ impl Keeper {
             verified,
             fetched_at,
             source: fetched.source,
+            proved: Arc::default(),
         })
     }
 }
 
 /// What the slot can answer without a fetch.
 fn known(slot: &Slot) -> Result<Option<Arc<Endorsement>>, CollateralError> {
-    let kept = slot.kept.lock().unwrap_or_else(PoisonError::into_inner);
+    let kept = slot.kept();
     match (&kept.newest, &kept.failure) {
         (Some(newest), _) => Ok(Some(Arc::clone(newest))),
         (None, Some(failure)) if failure.again > Instant::now() => Err(failure.error.clone()),

@@ -12,6 +12,7 @@ mod keeper;
 mod pccs;
 mod platform;
 pub mod report;
+mod slots;
 mod source;
 mod transport;
 
@@ -19,10 +20,10 @@ pub use bundle::Bundle;
 pub use error::CollateralError;
 pub use kds::Kds;
 pub use keeper::{
-    Endorsement, FETCH_TIME_MAX, FETCHES_MAX, Keeper, PLATFORMS_MAX, RENEW_EVERY_SECS_MAX,
-    RETRY_PAUSE_MAX,
+    Endorsement, FETCH_TIME_MAX, FETCHES_MAX, Keeper, RENEW_EVERY_SECS_MAX, RETRY_PAUSE_MAX,
 };
 pub use pccs::{Fetched, Pccs};
 pub use platform::{Chip, Platform};
+pub use slots::{CHIPS_MAX, PLATFORMS_MAX};
 pub use source::{SOURCES_MAX, Source, none_gave, read_bundle};
 pub use transport::{BODY_BYTES_MAX, HEAD_BYTES_MAX, REQUEST_TIME_MAX, RETRY_AFTER_MAX};

@@ -593,6 +593,7 @@ fn stapled_collateral_without_a_list_is_refused_by_a_marble_that_remembers_one()
 
     let mut world = World::new();
     world.switches = Switches::insecure_trust_root(&anchor.sha256());
+    world.reference.security_digest = Some(world.switches.digest());
     world.reference.identities = vec![ReferenceValue::Snp(SnpReference {
         measurement: vec![GUEST.measurement],
         ..SnpReference::default()

@@ -5,7 +5,7 @@ use stoa_explain::Explain;
 
 use crate::endings;
 use crate::support::ALGORITHMS;
-use crate::support::der::{OID_BASIC, OID_SGX, extension, integer, oid, seq, tlv};
+use crate::support::der::{OID_AMD_VERSION, OID_BASIC, OID_SGX, extension, integer, oid, seq, tlv};
 use crate::support::forge::{CERT_AND_CRL_SIGN, Cert, DIGITAL_SIGNATURE, OTHER, World};
 
 endings! {
@@ -113,6 +113,9 @@ endings! {
         w.pck.more.push(extension(OID_SGX, false, &sgx));
     } => "certificate-malformed";
     refuses_an_unknown_critical_extension: World::tdx(), |w| w.pck.more.push(extension(&[0x55, 0x1d, 0x7f], true, &[5, 0])) => "certificate-malformed";
+    refuses_a_critical_extension_of_the_other_vendor: World::tdx(), |w| w.pck.more.push(extension(OID_AMD_VERSION, true, &[2, 1, 0])) => "certificate-malformed";
+    refuses_a_critical_extension_of_the_other_vendor_in_a_ca: World::tdx(), |w| both_cas(&mut w, |ca| ca.more.push(extension(OID_AMD_VERSION, true, &[2, 1, 0]))) => "certificate-malformed";
+    refuses_a_critical_extension_of_platforms_in_a_ca: World::tdx(), |w| both_cas(&mut w, |ca| ca.more.push(extension(OID_SGX, true, &seq(&[])))) => "certificate-malformed";
     ignores_an_unknown_extension_that_is_not_critical: World::tdx(), |w| w.pck.more.push(extension(&[0x55, 0x1d, 0x7f], false, &[5, 0])) => "genuine";
     refuses_a_known_extension_that_can_not_be_read: World::tdx(), |w| w.pck.more.push(extension(&[0x55, 0x1d, 0x25], false, &integer(&[1]))) => "certificate-malformed";
 }

@@ -88,8 +88,8 @@ impl Endorsements {
     /// # Errors
     /// [`EdgeError::EvidenceUnavailable`] with the failing step.
     pub async fn own(&self, kind: Kind, evidence: &[u8]) -> Result<Arc<Endorsement>, EdgeError> {
-        self.of(kind, evidence)
-            .await
+        let kept = self.of(kind, evidence).await;
+        kept.inspect(|kept| kept.proved())
             .map_err(|error| EdgeError::EvidenceUnavailable {
                 reason: chain(&error),
             })

@@ -195,6 +195,7 @@ impl JoinService {
         let verify = move || {
             let trust = app.endorsements.trust();
             let marble = proof.verify(&trust, collateral.verified(), app.now()?)?;
+            collateral.proved();
             let draft = draft(&app, &marble, session.client_leaf())?;
             Ok::<_, Failure>((marble, draft))
         };

@@ -78,6 +78,7 @@ async fn three_requests_make_a_chips_collateral_and_a_warm_chip_asks_nobody() {
     evidence()
         .verify(&expected, &trust, kept.verified(), at(NOW))
         .unwrap();
+    kept.proved();
     for _ in 0..100 {
         keeper.endorsement(platform(), at(NOW)).await.unwrap();
     }
@@ -85,6 +86,20 @@ async fn three_requests_make_a_chips_collateral_and_a_warm_chip_asks_nobody() {
     // The list, and the certificate, are the vendor's at the time of the next renewal.
     keeper.renew_due(at(kept.renew_at())).await;
     assert_eq!(double.asked().len(), 3);
+}
+
+/// Anybody can name a chip, and at each firmware version: what no evidence verified with costs no request later.
+#[tokio::test]
+async fn a_chip_that_nobody_proved_is_forgotten_when_its_collateral_is_due() {
+    let double = Double::start(published());
+    let keeper = keeper(vec![kds(&double)]);
+    let kept = keeper.endorsement(platform(), at(NOW)).await.unwrap();
+    double.asked();
+    let due = at(kept.renew_at());
+    keeper.renew_due(due).await;
+    assert!(double.asked().is_empty() && keeper.report(due).is_empty());
+    keeper.endorsement(platform(), due).await.unwrap();
+    assert_eq!(double.asked().len(), 3, "fetched anew when asked for");
 }
 
 #[tokio::test]
@@ -225,6 +240,7 @@ async fn a_list_that_is_gone_at_renewal_leaves_the_collateral_that_has_it() {
     let double = Double::start(published());
     let keeper = keeper(vec![kds(&double)]);
     let with_list = keeper.endorsement(platform(), at(NOW)).await.unwrap();
+    with_list.proved();
     assert_eq!(with_list.verified().crl_numbers().len(), 1);
     double.now(published_without_list());
     let due = at(with_list.renew_at());
@@ -256,6 +272,7 @@ async fn a_place_that_never_saw_a_list_takes_collateral_without_one_until_there_
     let double = Double::start(published_without_list());
     let keeper = keeper(vec![kds(&double)]);
     let first = keeper.endorsement(platform(), at(NOW)).await.unwrap();
+    first.proved();
     assert!(first.verified().crl_numbers().is_empty());
     assert!(keeper.floors().is_empty());
     assert_eq!((keeper.floors_raised(), keeper.newest_issue()), (0, None));
