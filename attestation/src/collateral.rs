@@ -12,8 +12,8 @@ use crate::crl::Crl;
 use crate::dates::Window;
 use crate::invalid::{Chain, CrlName, Dated, Invalid, Role};
 use crate::kind::Kind;
+use crate::members::{chain, hex_member};
 use crate::pck;
-use crate::pem;
 use crate::product::{Product, SnpTcb, VekKind};
 use crate::qe_identity::QeIdentity;
 use crate::signatures::{Algorithm, Signatures};
@@ -371,34 +371,6 @@ impl UnverifiedDcap {
     }
 }
 
-/// The certificates of a chain of exactly this shape.
-pub(crate) fn chain<const N: usize>(
-    chain: Chain,
-    text: &[u8],
-    roles: [Role; N],
-) -> Result<[Certificate; N], Invalid> {
-    let ders = pem::certificates(text).map_err(|cause| Invalid::ChainMalformed { chain, cause })?;
-    if ders.len() != N {
-        return Err(Invalid::ChainIncomplete {
-            chain,
-            wanted: N,
-            found: ders.len(),
-        });
-    }
-    let certificates = roles
-        .iter()
-        .zip(&ders)
-        .map(|(role, der)| Certificate::parse(*role, der))
-        .collect::<Result<Vec<_>, _>>()?;
-    certificates
-        .try_into()
-        .map_err(|found: Vec<_>| Invalid::ChainIncomplete {
-            chain,
-            wanted: N,
-            found: found.len(),
-        })
-}
-
 /// The chain's root is the anchor that the rest already led to.
 pub(crate) fn check_same_anchor(
     trust: &Trust<'_>,
@@ -448,14 +420,6 @@ fn check_signer(
     signer.check_common_name(TCB_SIGNER_PHRASE)?;
     signer.check_is_leaf()?;
     signer.check_issued_by(anchor, signatures)
-}
-
-/// A member of the JSON that is bytes in hex.
-pub(crate) fn hex_member(field: &'static str, text: &str) -> Result<Vec<u8>, Invalid> {
-    hex::decode(text).map_err(|cause| Invalid::CollateralMalformed {
-        field,
-        cause: format!("is no hex: {cause}"),
-    })
 }
 
 fn signature(field: &'static str, text: &str) -> Result<[u8; 64], Invalid> {

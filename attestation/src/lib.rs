@@ -14,9 +14,11 @@ mod crl;
 mod dates;
 mod der;
 mod evidence;
+mod expected;
 mod floor;
 mod invalid;
 mod kind;
+mod members;
 mod pck;
 mod pem;
 mod product;
@@ -43,6 +45,7 @@ pub use claims::{Claims, Dates, IntelOrigin, Origin, SnpOrigin};
 pub use collateral::{COLLATERAL_LEN_MAX, Collateral, UnverifiedCollateral};
 pub use dates::{Utc, Window};
 pub use evidence::{EVIDENCE_LEN_MAX, Evidence, UnverifiedChip, UnverifiedPlatform};
+pub use expected::Expected;
 pub use floor::{
     CollateralOlder, FLOOR_NAME_BYTES_MAX, FLOOR_NUMBER_BYTES_MAX, FLOOR_OBJECTS_MAX, Floors, Mark,
 };
@@ -61,4 +64,3 @@ pub use tdx::{Td15, Td15Ex, TdAttributes, TdxBody};
 pub use trust::{Anchor, Trust, Vendor};
 pub use verdict::{Verdict, snp_of_vectors, verdict};
 pub use verified::Verified;
-pub use verify::Expected;

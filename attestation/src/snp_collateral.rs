@@ -5,10 +5,10 @@
 
 use serde::Deserialize;
 
-use crate::collateral::{chain, hex_member};
 use crate::crl::Crl;
 use crate::dates::Window;
 use crate::invalid::{Chain, CrlName, Dated, Invalid, Role};
+use crate::members::{chain, hex_member};
 use crate::product::{Product, VekKind};
 use crate::signatures::{Algorithm, Signatures};
 use crate::trust::Trust;

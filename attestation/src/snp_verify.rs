@@ -6,6 +6,7 @@
 use rustls_pki_types::UnixTime;
 
 use crate::claims::{Claims, Origin, SnpOrigin};
+use crate::expected::{Expected, check_binding, check_dates};
 use crate::invalid::Invalid;
 use crate::kind::Kind;
 use crate::product::{Product, SnpTcb};
@@ -14,7 +15,6 @@ use crate::signatures::Signatures;
 use crate::snp::{Report, SnpBody};
 use crate::snp_collateral::AmdChain;
 use crate::vek::Vek;
-use crate::verify::{Expected, check_binding, check_dates};
 
 /// SNP evidence, read.
 #[derive(Debug, Clone)]

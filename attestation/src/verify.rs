@@ -7,13 +7,13 @@
 
 use rustls_pki_types::UnixTime;
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
-use crate::claims::{Claims, Dates, IntelOrigin, Origin};
-use crate::collateral::{Collateral, Dcap, Endorsed, chain, check_pck_ca, check_same_anchor};
-use crate::dates::Window;
+use crate::claims::{Claims, IntelOrigin, Origin};
+use crate::collateral::{Collateral, Dcap, Endorsed, check_pck_ca, check_same_anchor};
 use crate::evidence::{Content, Evidence};
-use crate::invalid::{Chain, Dated, Invalid, Role};
+use crate::expected::{Expected, check_binding, check_dates};
+use crate::invalid::{Chain, Invalid, Role};
+use crate::members::chain;
 use crate::pck::Platform;
 use crate::quote::{Body, Quote};
 use crate::sgx::SgxBody;
@@ -25,35 +25,6 @@ use crate::x509::Certificate;
 
 /// What every PCK certificate of the vendor is called.
 const PCK_PHRASE: &str = "SGX PCK Certificate";
-
-/// The report data that the caller wants to see, 64 bytes: what the evidence must be bound to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Expected([u8; 64]);
-
-impl Expected {
-    /// What a protocol computed.
-    ///
-    /// # Errors
-    /// [`Invalid::ExpectedZero`]: 64 zero bytes bind nothing.
-    pub fn bound(report_data: [u8; 64]) -> Result<Self, Invalid> {
-        if report_data == [0; 64] {
-            return Err(Invalid::ExpectedZero);
-        }
-        Ok(Self(report_data))
-    }
-
-    /// What somebody typed, zeros included: for files of evidence that are looked at by hand, and for tests.
-    #[must_use]
-    pub fn as_given(report_data: [u8; 64]) -> Self {
-        Self(report_data)
-    }
-
-    /// The 64 bytes.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8; 64] {
-        &self.0
-    }
-}
 
 impl Evidence {
     /// Verifies the evidence: its own signatures and chain, that it is bound to `expected`, and what the vendor says of
@@ -230,17 +201,6 @@ fn check_quote_signature(quote: &Quote, signatures: &mut Signatures<'_>) -> Resu
     Err(Invalid::QuoteSignature)
 }
 
-/// Check 10, second half (8 of SNP): the evidence is about what the caller asked for.
-pub(crate) fn check_binding(found: &[u8; 64], expected: &Expected) -> Result<(), Invalid> {
-    if bool::from(found.ct_eq(expected.bytes())) {
-        return Ok(());
-    }
-    Err(Invalid::ReportDataDiffers {
-        wanted: hex::encode(expected.bytes()),
-        found: hex::encode(found),
-    })
-}
-
 /// Check 8: the TCB info is for platforms of this kind.
 fn check_platform(platform: &Platform, collateral: &Dcap) -> Result<(), Invalid> {
     let info = &collateral.tcb_info;
@@ -257,28 +217,4 @@ fn check_platform(platform: &Platform, collateral: &Dcap) -> Result<(), Invalid>
         });
     }
     Ok(())
-}
-
-/// Check 13 (11 of SNP): the evidence's own certificates (leaf, CA, anchor) hold now, and no part of the collateral is from
-/// the future.
-pub(crate) fn check_dates(
-    own: [&Certificate; 3],
-    objects: Vec<(Dated, Window)>,
-    now: UnixTime,
-) -> Result<Dates, Invalid> {
-    for certificate in own {
-        certificate.check_window(now)?;
-    }
-    if let Some((object, window)) = objects.iter().find(|(_, window)| window.begins_after(now)) {
-        return Err(Invalid::CollateralNotYetValid {
-            object: *object,
-            from: window.from,
-            now,
-        });
-    }
-    let [leaf, ca, anchor] = own.map(|certificate| certificate.window.until);
-    Ok(Dates {
-        objects,
-        evidence_until: leaf.min(ca).min(anchor),
-    })
 }

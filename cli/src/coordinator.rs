@@ -11,7 +11,7 @@ use stoa_client::reference::REFERENCE_BYTES_MAX;
 use stoa_client::{Check, Memory, Outcome, Question, Report, Statement, judge, reference};
 
 use crate::args::{Global, Trusted};
-use crate::failure::{Exit, Failure, Refused};
+use crate::failure::{Changed, Exit, Failure, Refused};
 use crate::files;
 use crate::memory::{MemoryFolder, Remembered};
 use crate::terminal::Terminal;
@@ -188,6 +188,15 @@ pub(crate) fn request_failed(error: &HttpError) -> Failure {
         }
         _ => failure,
     }
+}
+
+/// The same, of a request that was to change something.
+pub(crate) fn change_failed(error: &HttpError) -> Failure {
+    let changed = match (error, error.fault()) {
+        (HttpError::Refused(_), Fault::Input | Fault::Refused) => Changed::Nothing,
+        _ => Changed::Unknown,
+    };
+    request_failed(error).changed(changed)
 }
 
 /// A coordinator that was asked for its statement.

@@ -8,11 +8,11 @@ mod update;
 use serde_json::json;
 use stoa_attestation::channel::CoordinatorState;
 use stoa_client::Verdict;
-use stoa_client::http::{Endpoint, Fault, HttpError};
+use stoa_client::http::Endpoint;
 use stoa_manifest::Manifest;
 
 use crate::args::{self, Global, ManifestCommand, Trusted};
-use crate::coordinator::{Met, Wanted, block_on, endpoint, request_failed, require_verified};
+use crate::coordinator::{Met, Wanted, block_on, change_failed, endpoint, require_verified};
 use crate::failure::{Changed, Exit, Failure, Refused};
 use crate::first_use;
 use crate::terminal::Terminal;
@@ -88,13 +88,7 @@ async fn set(
         .connection
         .set_manifest(manifest.bytes().to_vec())
         .await
-        .map_err(|error| {
-            let changed = match (&error, error.fault()) {
-                (HttpError::Refused(_), Fault::Input | Fault::Refused) => Changed::Nothing,
-                _ => Changed::Unknown,
-            };
-            request_failed(&error).changed(changed)
-        })?;
+        .map_err(|error| change_failed(&error))?;
     met.again()
         .await
         .map_err(|failure| failure.changed(Changed::Unknown))?;

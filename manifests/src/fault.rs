@@ -145,6 +145,12 @@ impl Sink {
         self.push(Class::Unserved, path, cause.into(), Some(remedy.into()));
     }
 
+    /// Whether one more fault would only be counted: what it says needs no work then.
+    pub(crate) fn is_full(&self) -> bool {
+        let wrong = |(class, _): &&(Class, Fault)| *class == Class::Wrong;
+        self.faults.iter().filter(wrong).count() >= FAULTS_MAX
+    }
+
     fn push(&mut self, class: Class, path: &Path, cause: String, remedy: Option<String>) {
         if self.faults.len() == FAULTS_MAX {
             let other = self

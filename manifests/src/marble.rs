@@ -260,7 +260,8 @@ pub(crate) fn known(name: &str, place: &str, known: &[&str], path: &Path, sink: 
         return;
     }
     let cause = format!("{}, which {place} does not have", named(name));
-    match suggest::remedy(name, known.iter().copied()) {
+    let near = (!sink.is_full()).then(|| suggest::remedy(name, known.iter().copied()));
+    match near.flatten() {
         Some(remedy) => sink.fault(path, cause, remedy),
         None => sink.fault(path, cause, format!("add it to {place}")),
     }
@@ -434,7 +435,7 @@ fn decoded(fields: &Fields<'_>, sink: &mut Sink) -> Option<Vec<u8>> {
 /// Notes what is wrong with a template.
 fn note(error: &TemplateError, path: &Path, declared: &Declared<'_>, sink: &mut Sink) {
     let remedy = match &error.cause {
-        TemplateCause::UnknownSecret { name, .. } => suggest::remedy(name, declared.secrets.keys().copied()),
+        TemplateCause::UnknownSecret { name, .. } if !sink.is_full() => suggest::remedy(name, declared.secrets.keys().copied()),
         TemplateCause::Empty(path) if path == ".MarbleRun.MarbleCert.Private" => Some(
             "the key is made in the marble and stays there: read MARBLE_PREDEFINED_PRIVATE_KEY, or the launcher's \
              tls/key.pem"

@@ -87,6 +87,7 @@ fn ordered(value: Value, path: &Path, object: Option<&'static Object>, sink: &mu
         let path = path.key(key.name);
         let inner = match key.kind {
             Kind::Object(inner) => ordered(value.clone(), &path, Some(inner), sink),
+            Kind::List(inner) => listed(value.clone(), &path, inner, sink),
             Kind::Certificate => ordered(value.clone(), &path, Some(&CERTIFICATE), sink),
             Kind::Names(inner) => named(value.clone(), &path, Some(inner), sink),
             Kind::Contents => named(value.clone(), &path, Some(&CONTENT), sink),
@@ -98,6 +99,16 @@ fn ordered(value: Value, path: &Path, object: Option<&'static Object>, sink: &mu
     found.sort_by_key(|(place, ..)| *place);
     let members = found.into_iter().map(|(_, name, value)| (name, value));
     Value::Object(members.collect())
+}
+
+/// A list of objects, each with its keys in order.
+fn listed(value: Value, path: &Path, inner: &'static Object, sink: &mut Sink) -> Value {
+    let Value::List(items) = value else {
+        return value;
+    };
+    let items = items.into_iter().enumerate();
+    let ordered = items.map(|(place, item)| ordered(item, &path.index(place), Some(inner), sink));
+    Value::List(ordered.collect())
 }
 
 /// Entries by name, in the order of their bytes.

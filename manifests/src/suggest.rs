@@ -2,16 +2,24 @@
 
 /// Words further away than this are not suggested.
 const DISTANCE_MAX: usize = 2;
-/// Longer words are not compared: the work grows with the square.
+/// Longer words are not compared.
 const WORD_CHARS_MAX: usize = 64;
+/// Most known words that an unknown one is compared with: a manifest can have thousands of both.
+const COMPARED_MAX: usize = 256;
 
 /// The known word nearest to `word`, by case-blind edit distance, if one is near.
 ///
 /// A distance as long as the word itself is not near: `a` does not mean `b`.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
+    let comparable = |candidate: &&str| {
+        let chars = candidate.chars().count();
+        chars <= WORD_CHARS_MAX && chars.abs_diff(word.chars().count()) <= DISTANCE_MAX
+    };
     known
         .into_iter()
+        .filter(comparable)
+        .take(COMPARED_MAX)
         .map(|candidate| (distance(&word, &candidate.to_lowercase()), candidate))
         .filter(|(distance, candidate)| {
             *distance <= DISTANCE_MAX

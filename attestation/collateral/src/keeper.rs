@@ -8,14 +8,15 @@
 //! Does not live here: which platforms have a place (`slots`), what is said about it (`report`), one fetch (`source`), making floors durable (`server`).
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustls_pki_types::{SignatureVerificationAlgorithm, UnixTime};
-use stoa_attestation::{Anchor, Collateral, Floors, SignatureMemo, Trust, Verified};
+use stoa_attestation::{Anchor, Collateral, Floors, SignatureMemo, Trust};
 use tokio::sync::Semaphore;
 
+use crate::endorsement::Endorsement;
 use crate::error::CollateralError;
 use crate::platform::Platform;
 use crate::report::{self, Row};
@@ -37,53 +38,6 @@ const JITTER_DIVISOR: u64 = 5;
 const RETRY_PAUSE_MIN: Duration = Duration::from_secs(2);
 /// Longest pause between two tries, unless a service asks for more.
 pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(300);
-
-/// Verified collateral of one platform.
-pub struct Endorsement {
-    verified: Verified<Collateral>,
-    fetched_at: u64,
-    renew_at: u64,
-    source: String,
-    /// Of the platform's place: renewed collateral shares it.
-    proved: Arc<AtomicBool>,
-}
-
-impl Endorsement {
-    /// What evidence is verified with.
-    #[must_use]
-    pub fn verified(&self) -> &Verified<Collateral> {
-        &self.verified
-    }
-
-    /// The JSON as fetched, for stapling.
-    #[must_use]
-    pub fn json(&self) -> &[u8] {
-        self.verified.json()
-    }
-
-    /// Unix seconds.
-    #[must_use]
-    pub fn fetched_at(&self) -> u64 {
-        self.fetched_at
-    }
-
-    /// When the next one is asked for, Unix seconds.
-    #[must_use]
-    pub fn renew_at(&self) -> u64 {
-        self.renew_at
-    }
-
-    /// Evidence verified with it: the platform is one, and not a name that a stranger made up.
-    pub fn proved(&self) {
-        self.proved.store(true, Ordering::Relaxed);
-    }
-
-    /// Who gave it, in words.
-    #[must_use]
-    pub fn source(&self) -> &str {
-        &self.source
-    }
-}
 
 /// When collateral that is good until `until` is renewed: at half of its time or after [`RENEW_EVERY_SECS_MAX`], up to a
 /// fifth earlier, by `random`.

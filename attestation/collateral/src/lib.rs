@@ -6,6 +6,7 @@
 //! Does not live here: what collateral means (`stoa-attestation`), URLs' configuration (`server`).
 
 pub mod bundle;
+mod endorsement;
 mod error;
 mod kds;
 mod keeper;
@@ -17,11 +18,10 @@ mod source;
 mod transport;
 
 pub use bundle::Bundle;
+pub use endorsement::Endorsement;
 pub use error::CollateralError;
 pub use kds::Kds;
-pub use keeper::{
-    Endorsement, FETCH_TIME_MAX, FETCHES_MAX, Keeper, RENEW_EVERY_SECS_MAX, RETRY_PAUSE_MAX,
-};
+pub use keeper::{FETCH_TIME_MAX, FETCHES_MAX, Keeper, RENEW_EVERY_SECS_MAX, RETRY_PAUSE_MAX};
 pub use pccs::{Fetched, Pccs};
 pub use platform::{Chip, Platform};
 pub use slots::{CHIPS_MAX, PLATFORMS_MAX};

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex as AsyncMutex;
 
+use crate::endorsement::Endorsement;
 use crate::error::CollateralError;
-use crate::keeper::Endorsement;
 use crate::platform::Platform;
 
 /// Most platforms (TEE, FMSPC, CA; or product and chip) that are kept. SNP evidence that brings its certificate needs one

@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use stoa_client::http::{Endpoint, Fault, HttpError, Identity};
+use stoa_client::http::{Endpoint, Identity};
 use stoa_manifest::{Action, Asks, Change, Effect, Manifest, Never, changes};
 
 use super::offline;
 use crate::args::{Global, Trusted, UserFiles};
-use crate::coordinator::{Met, Wanted, block_on, endpoint, request_failed, require_verified};
+use crate::coordinator::{
+    Met, Wanted, block_on, change_failed, endpoint, request_failed, require_verified,
+};
 use crate::failure::{Changed, Exit, Failure, Refused};
 use crate::files;
 use crate::terminal::Terminal;
@@ -67,10 +69,13 @@ pub(super) fn agree(
             .connection
             .agree(manifest.bytes().to_vec())
             .await
-            .map_err(|error| failed(&error))?;
+            .map_err(|error| change_failed(&error))?;
         if answer.in_force {
-            met.again().await?;
-            let report = met.judge(&wanted, Some(manifest.bytes()))?;
+            let unknown = |failure: Failure| failure.changed(Changed::Unknown);
+            met.again().await.map_err(unknown)?;
+            let report = met
+                .judge(&wanted, Some(manifest.bytes()))
+                .map_err(unknown)?;
             if report.failed().next().is_some() {
                 met.complain(&report, terminal);
                 return Err(Failure::from(Refused::ManifestNotConfirmed).changed(Changed::Unknown));
@@ -185,8 +190,8 @@ pub(super) fn cancel(
 ) -> Result<Exit, Failure> {
     let untouched = |failure: Failure| failure.changed(Changed::Nothing);
     let mut manifest_sha256 = [0; 32];
-    let text = digest.strip_prefix("sha256:").unwrap_or(digest);
-    hex::decode_to_slice(text, &mut manifest_sha256).map_err(|error| Refused::Argument {
+    let untagged = digest.strip_prefix("sha256:").unwrap_or(digest);
+    hex::decode_to_slice(untagged, &mut manifest_sha256).map_err(|error| Refused::Argument {
         option: "SHA256",
         cause: format!("is no SHA-256 in hex: {error}"),
     })?;
@@ -200,7 +205,8 @@ pub(super) fn cancel(
         met.connection
             .cancel_update(&manifest_sha256)
             .await
-            .map_err(|error| failed(&error))?;
+            .map_err(|error| change_failed(&error))?;
+        let text = hex::encode(manifest_sha256);
         if global.json {
             let value = json!({"manifest_sha256": text, "cancelled": true});
             terminal.data(&value.to_string());
@@ -229,14 +235,6 @@ async fn verified(
     let report = met.judge(wanted, None)?;
     require_verified(&met, &report, wanted, terminal)?;
     Ok(met)
-}
-
-fn failed(error: &HttpError) -> Failure {
-    let changed = match (error, error.fault()) {
-        (HttpError::Refused(_), Fault::Input | Fault::Refused) => Changed::Nothing,
-        _ => Changed::Unknown,
-    };
-    request_failed(error).changed(changed)
 }
 
 /// The manifest in force, from a statement that holds as far as it was asked.

@@ -81,6 +81,21 @@ pub(crate) fn agree<'a>(
     }
 }
 
+/// Whether `caller` may agree to any manifest at all: asked before one is read.
+///
+/// # Errors
+/// [`Refusal::UserUnknown`], [`Refusal::NotPermitted`].
+pub(crate) fn may_agree(policy: &Policy, caller: &Caller) -> Result<(), Refusal> {
+    let user = user(&policy.manifest, caller)?;
+    match policy
+        .manifest
+        .may(user, Action::UpdateSecurityVersion, &[])
+    {
+        true => Ok(()),
+        false => may_update(&policy.manifest, user),
+    }
+}
+
 /// Whether `caller` may take back the update that waits, if it is the one of that digest.
 ///
 /// # Errors

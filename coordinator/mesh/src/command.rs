@@ -182,6 +182,14 @@ pub struct SetManifest {
 }
 
 impl SetManifest {
+    /// Whether a first manifest could still be set: no second one is read.
+    ///
+    /// # Errors
+    /// [`Refusal::ManifestAlreadySet`].
+    pub fn may(view: &View) -> Result<(), Refusal> {
+        view.refuse_second_manifest()
+    }
+
     /// Makes the issuing CA of the next epoch and every shared secret of the manifest.
     ///
     /// # Errors

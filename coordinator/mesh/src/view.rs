@@ -67,6 +67,8 @@ pub struct WaitingUpdate {
     pub manifest: Arc<Manifest>,
     /// When the first agreed, Unix time.
     pub since: u64,
+    /// Epoch of the manifest in force, which it would take the place of.
+    pub epoch: u64,
     /// Who agreed, by name.
     pub agreed: Vec<String>,
     /// All who may, by name.
@@ -359,6 +361,7 @@ pub(crate) fn waiting(policy: Option<&Policy>, pending: Option<&Pending>) -> Opt
     Some(WaitingUpdate {
         manifest: Arc::clone(&pending.manifest),
         since: pending.since,
+        epoch: policy.epoch,
         agreed: pending.agreed.iter().cloned().collect(),
         may_agree,
         needed,

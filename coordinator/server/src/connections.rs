@@ -1,6 +1,7 @@
 //! The finished connections of one port: at most so many, and one more makes room by closing the oldest that asks nothing.
 //!
-//! So nobody shuts others out by opening connections and keeping still; what is being answered is never closed for it.
+//! So nobody shuts others out by opening connections and keeping still. Who is being answered is never closed for another:
+//! while all of them are, the newest is turned away.
 //! Does not live here: sockets, handshakes (`listener`).
 
 use std::collections::BTreeMap;

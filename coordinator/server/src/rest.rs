@@ -194,7 +194,7 @@ async fn set_manifest(
     Extension(session): Extension<Arc<Session>>,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<wire::ManifestSet>, ApiError> {
-    let (writer, manifest) = posted(&app, bytes)?;
+    let (writer, manifest) = posted(&app, bytes, SetManifest::may).await?;
     let warnings = crate::status::warnings_of(&manifest);
     let caller = caller(&session);
     let prepared = prepared(&app, move |view, keys, now, rng| {
@@ -227,14 +227,22 @@ async fn set_manifest(
     }
 }
 
-/// A manifest that was posted, and who could bring it into force; before both, whether it is within its limit.
-fn posted(app: &App, bytes: Result<Bytes, BytesRejection>) -> Result<(Writer, Manifest), ApiError> {
+/// A manifest that was posted, and who could bring it into force. It is read only if it is within its limit and `may`
+/// allows it, and not on the threads that serve connections.
+async fn posted(
+    app: &App,
+    bytes: Result<Bytes, BytesRejection>,
+    may: impl FnOnce(&View) -> Result<(), Refusal>,
+) -> Result<(Writer, Manifest), ApiError> {
     let bytes = bytes.map_err(|_| EdgeError::TooLarge {
         what: "the manifest",
         limit: MANIFEST_BYTES_MAX,
     })?;
     let writer = app.writer()?.clone();
-    Ok((writer, Manifest::parse(&bytes)?))
+    may(open(&app.window.look())?)?;
+    let read = tokio::task::spawn_blocking(move || Manifest::parse(&bytes));
+    let died = |_| EdgeError::Bug("the task that reads a manifest died".to_owned());
+    Ok((writer, read.await.map_err(died)??))
 }
 
 /// The state, if it can be read here.

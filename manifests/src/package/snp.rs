@@ -5,7 +5,7 @@
 use stoa_attestation::policy::{SnpPolicy, SnpReference, SnpTcbMinimum, Tolerance};
 
 use super::{hex, measurements};
-use crate::fault::Sink;
+use crate::fault::{Sink, quoted};
 use crate::fields::Fields;
 use crate::keys::{SNP_TCB, VMPL_MAX};
 
@@ -55,11 +55,16 @@ pub(super) fn policy(fields: &Fields<'_>, sink: &mut Sink) -> SnpPolicy {
 /// `1.55`.
 fn abi(fields: &Fields<'_>, sink: &mut Sink) -> Option<(u8, u8)> {
     let text = fields.text("ABIMin", sink)?;
+    // `parse` alone would also take a sign.
+    let number = |digits: &str| {
+        let only_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+        only_digits.then(|| digits.parse().ok()).flatten()
+    };
     let version = text
         .split_once('.')
-        .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+        .and_then(|(major, minor)| Some((number(major)?, number(minor)?)));
     if version.is_none() {
-        let cause = format!("is `{}`", text.escape_debug());
+        let cause = format!("is {}", quoted(text));
         sink.fault(
             &fields.path("ABIMin"),
             cause,

@@ -1,6 +1,7 @@
 //! A mesh whose manifest changes while it runs: users with certificates, two who must agree, one who may raise a version.
 
 use serde_json::{Value, json};
+use stoa_client::http::{Connection, Endpoint, Identity, Pin};
 use stoa_explain::Explain as _;
 use stoa_harness::coordinator::Coordinator;
 use stoa_harness::programs::workspace;
@@ -189,4 +190,37 @@ fn two_users_change_the_manifest_of_a_mesh_that_runs_and_one_raises_a_version() 
     assert_eq!(error.code(), "measurement-differs", "{error}");
     // Down again it does not go alone.
     updates.refused("ops", &["update", &wider], "not-permitted");
+}
+
+/// A manifest costs work to read, so whoever could not bring it into force hears that, whatever the manifest is.
+#[test]
+fn what_nobody_may_post_is_not_read() {
+    let mesh = Mesh::founded();
+    let garbage = b"{".to_vec();
+    let endpoint = Endpoint::parse(&mesh.coordinator().url).unwrap();
+    let post = |user: Option<&str>, first: bool| {
+        let identity = user.map(|name| {
+            let [certificate, key] = ["pem", "key"]
+                .map(|end| std::fs::read(user_file(&format!("{name}.{end}"))).unwrap());
+            Identity::from_pem(&certificate, &key).unwrap()
+        });
+        runtime().block_on(async {
+            let mut connection = Connection::open_as(&endpoint, &Pin::Anyone, identity.as_ref())
+                .await
+                .unwrap();
+            let error = match first {
+                true => connection.set_manifest(garbage.clone()).await.unwrap_err(),
+                false => connection.agree(garbage.clone()).await.unwrap_err(),
+            };
+            error.code()
+        })
+    };
+    assert_eq!(post(None, false), "state-not-accepting");
+    assert_eq!(post(None, true), "manifest-invalid");
+    mesh.set_manifest(&manifest(1, 1));
+    assert_eq!(post(None, true), "manifest-already-set");
+    assert_eq!(post(None, false), "user-unknown");
+    assert_eq!(post(Some("guest"), false), "not-permitted");
+    assert_eq!(post(Some("ops"), false), "manifest-invalid");
+    assert_eq!(post(Some("ann"), false), "manifest-invalid");
 }

@@ -17,6 +17,7 @@ use crate::keys::Keys;
 use crate::refusal::Refusal;
 use crate::secret::Secret;
 use crate::secrets::{self, Issuing};
+use crate::state::Policy;
 use crate::view::View;
 
 /// A user's yes to another manifest, with all that its epoch would need: whether this yes is the last, `decide` knows.
@@ -32,6 +33,14 @@ pub struct Update {
 }
 
 impl Update {
+    /// Whether `caller` could agree to some manifest: nobody else's is read.
+    ///
+    /// # Errors
+    /// [`Refusal::StateNotAccepting`] before the first manifest, [`Refusal::UserUnknown`], [`Refusal::NotPermitted`].
+    pub fn may(view: &View, caller: &Caller) -> Result<(), Refusal> {
+        approve::may_agree(in_force(view)?, caller)
+    }
+
     /// Makes the issuing CA of the next epoch, and each shared secret that is new or defined anew; the others stay.
     ///
     /// # Errors
@@ -46,9 +55,7 @@ impl Update {
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, Refusal> {
         let root = view.root_authority().ok_or(Refusal::NotFounded)?;
-        let policy = view.policy().ok_or(Refusal::StateNotAccepting {
-            state: view.state(),
-        })?;
+        let policy = in_force(view)?;
         approve::agree(policy, view.pending_update(), &manifest, &caller)?;
         let now = view.not_before_floor(now);
         let epoch = policy.epoch.saturating_add(1);
@@ -64,6 +71,12 @@ impl Update {
             previous: kept.previous,
         })
     }
+}
+
+fn in_force(view: &View) -> Result<&Policy, Refusal> {
+    view.policy().ok_or(Refusal::StateNotAccepting {
+        state: view.state(),
+    })
 }
 
 /// A user takes back the update that waits.

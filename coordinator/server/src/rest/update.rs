@@ -27,9 +27,9 @@ pub(super) async fn agree(
     Extension(session): Extension<Arc<Session>>,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<wire::UpdateAgreed>, ApiError> {
-    let (writer, manifest) = posted(&app, bytes)?;
-    let warnings = crate::status::warnings_of(&manifest);
     let caller = caller(&session);
+    let (writer, manifest) = posted(&app, bytes, |view| Update::may(view, &caller)).await?;
+    let warnings = crate::status::warnings_of(&manifest);
     let mut tries = 1;
     let outcome = loop {
         let manifest = manifest.clone();
@@ -73,7 +73,7 @@ pub(super) async fn agree(
             Ok(Json(wire::UpdateAgreed {
                 manifest_sha256,
                 in_force: false,
-                epoch: open(&app.window.look())?.epoch(),
+                epoch: waiting.epoch,
                 agreed: waiting.agreed,
                 may_agree: waiting.may_agree,
                 needed: waiting.needed as u64,
@@ -94,7 +94,7 @@ pub(super) async fn waiting(
     Ok(Json(wire::UpdateWaiting {
         manifest_sha256: hex::encode(waiting.manifest.sha256()),
         since: waiting.since,
-        epoch: view.epoch(),
+        epoch: waiting.epoch,
         agreed: waiting.agreed,
         may_agree: waiting.may_agree,
         needed: waiting.needed as u64,
