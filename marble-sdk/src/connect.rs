@@ -11,6 +11,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use stoa_attestation::channel::{EXPORTER_BYTES, EXPORTER_LABEL, TlsFacts};
 use stoa_proto::mesh::mesh_client::MeshClient;
+use stoa_proto::path::ALPN_ATTEST;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
@@ -80,6 +81,12 @@ async fn handshake(
     let name = ServerName::try_from("coordinator.mesh").map_err(std::io::Error::other)?;
     let tls = TlsConnector::from(config).connect(name, tcp).await?;
     let (_, connection) = tls.get_ref();
+    // A server that chooses no protocol is let through by TLS; it has not chosen ours (docs/protocol/attest-1.md, 2).
+    if connection.alpn_protocol() != Some(ALPN_ATTEST) {
+        return Err(std::io::Error::other(
+            "the server did not choose the protocol stoa-attest/1",
+        ));
+    }
     let exporter = connection
         .export_keying_material([0u8; EXPORTER_BYTES], EXPORTER_LABEL, Some(&[]))
         .map_err(std::io::Error::other)?;

@@ -29,7 +29,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Endpoint;
 use tonic::{Request, Response, Status, Streaming};
 
-type Fault = Box<dyn std::error::Error + Send + Sync>;
+/// Whatever stops an attacker.
+pub type Fault = Box<dyn std::error::Error + Send + Sync>;
 
 /// A running relay.
 pub struct Relay {
@@ -47,7 +48,7 @@ pub async fn start(target: &str) -> Result<Relay, Fault> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let addr = listener.local_addr()?.to_string();
     let frames = Arc::new(Mutex::new(Vec::new()));
-    let acceptor = TlsAcceptor::from(Arc::new(server_config()?));
+    let acceptor = TlsAcceptor::from(Arc::new(server_config(&[ALPN_ATTEST])?));
     let service = Forward {
         target: target.to_owned(),
         frames: Arc::clone(&frames),
@@ -147,7 +148,11 @@ async fn connect(target: &str) -> Result<MeshClient<tonic::transport::Channel>, 
     Ok(MeshClient::new(channel))
 }
 
-fn own_leaf() -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Fault> {
+/// A self-signed leaf with a new key.
+///
+/// # Errors
+/// If the key can't be made.
+pub fn own_leaf() -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Fault> {
     let key = AwsLcKeys.generate(KeyKind::EcdsaP256)?;
     let mut params = CertificateParams::new(vec!["coordinator.mesh".to_owned()])?;
     params.serial_number = Some(vec![1].into());
@@ -163,14 +168,18 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-fn server_config() -> Result<ServerConfig, Fault> {
+/// A TLS server that takes whom it gets, with a key and leaf of its own, and speaks these protocols.
+///
+/// # Errors
+/// If it can't make its key.
+pub fn server_config(protocols: &[&[u8]]) -> Result<ServerConfig, Fault> {
     let (chain, key) = own_leaf()?;
     let anybody = Arc::new(Anybody(provider().signature_verification_algorithms));
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(anybody)
         .with_single_cert(chain, key)?;
-    config.alpn_protocols = vec![ALPN_ATTEST.to_vec()];
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Ok(config)
 }
 
@@ -180,6 +189,18 @@ fn server_config() -> Result<ServerConfig, Fault> {
 /// If it can't make its key.
 pub fn client_config(protocols: &[&[u8]]) -> Result<ClientConfig, Fault> {
     let (chain, key) = own_leaf()?;
+    client_config_as(protocols, chain, key)
+}
+
+/// The same with a given leaf and key.
+///
+/// # Errors
+/// If they do not belong together.
+pub fn client_config_as(
+    protocols: &[&[u8]],
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<ClientConfig, Fault> {
     let anybody = Arc::new(Anybody(provider().signature_verification_algorithms));
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod attacks;
 mod collateral;
 mod crash;
 mod demo;

@@ -1,0 +1,371 @@
+//! Attacks on attest/1 between real processes: a host that has genuine evidence of an admitted program, and shows it where
+//! it does not belong; and a false coordinator. Each beside its honest twin, which differs in one thing.
+//!
+//! Evidence is made by the mesh's own platform over whatever report data the attacker wants: more than a host can, whose
+//! enclaves choose it themselves. So what refuses is the binding alone.
+
+use stoa_attestation::Kind;
+use stoa_attestation::channel::{
+    CoordinatorEvidence, Frame, FrameType, Hello, MarbleEvidence, Purpose, ReportInput, Role,
+    Session, TlsFacts, evidence_bound, key_id,
+};
+use stoa_explain::Explain as _;
+use stoa_proto::path::ALPN_ATTEST;
+use stoa_tests::attacker::{Join, Line, code, wire};
+use stoa_tests::impostor::{self, Script};
+
+use crate::mesh::{KNOWN, Mesh, UNKNOWN, runtime};
+
+/// An attacker's Join after frame 3.
+struct Opened {
+    join: Join,
+    session: Session,
+    tls: TlsFacts,
+    client: Hello,
+    server: Hello,
+    bodies: [Vec<u8>; 3],
+}
+
+fn copy(tls: &TlsFacts) -> TlsFacts {
+    TlsFacts {
+        exporter: tls.exporter,
+        server_spki: tls.server_spki.clone(),
+        client_spki: tls.client_spki.clone(),
+    }
+}
+
+impl Opened {
+    async fn at(addr: &str, marble_type: &str) -> Self {
+        let line = Line::open(addr).await.unwrap();
+        let tls = copy(&line.tls);
+        let client = Hello {
+            role: Role::Client,
+            nonce: [7; 32],
+            kinds: vec![Kind::SgxDcap.number()],
+            marble_type: marble_type.to_owned(),
+            instance: None,
+            purpose: Purpose::Activate,
+        };
+        let body_1 = client.encode();
+        let first = Frame {
+            kind: FrameType::ClientHello,
+            body: body_1.clone(),
+        };
+        let mut join = line.join(first).await.unwrap();
+        let two = join.receive().await.unwrap();
+        let server = Hello::decode(Role::Server, &two.body).unwrap();
+        let three = join.receive().await.unwrap();
+        let mut session = Session::new(
+            copy(&tls),
+            (client.clone(), &body_1),
+            (server.clone(), &two.body),
+        );
+        session.add(&three.body);
+        Self {
+            join,
+            session,
+            tls,
+            client,
+            server,
+            bodies: [body_1, two.body, three.body],
+        }
+    }
+
+    /// The report data that the protocol wants here.
+    fn report_data(&self) -> [u8; 64] {
+        let bound = evidence_bound(&self.bodies[2]);
+        self.session
+            .marble_report(Kind::SgxDcap, &self.tls.client_spki, &bound)
+            .report_data
+    }
+
+    /// The same of a session whose marble said something else in its Hello.
+    fn report_data_with(&self, change: impl FnOnce(&mut Hello)) -> [u8; 64] {
+        let mut client = self.client.clone();
+        change(&mut client);
+        let body = client.encode();
+        let session = Session::new(
+            copy(&self.tls),
+            (client, &body),
+            (self.server.clone(), &self.bodies[1]),
+        );
+        let bound = evidence_bound(&self.bodies[2]);
+        session
+            .marble_report(Kind::SgxDcap, &self.tls.client_spki, &bound)
+            .report_data
+    }
+
+    /// Sends frames 4 and 5, the finish over all that really travelled. The coordinator's code if it refuses.
+    async fn show(mut self, evidence: Vec<u8>) -> Result<(), String> {
+        let body = MarbleEvidence {
+            kind: Kind::SgxDcap,
+            evidence,
+            new_key: None,
+        }
+        .encode();
+        self.session.add(&body);
+        let finish = self.session.finish(Role::Client);
+        self.end(body, finish).await
+    }
+
+    async fn end(&mut self, body_4: Vec<u8>, finish: Frame) -> Result<(), String> {
+        let four = Frame {
+            kind: FrameType::MarbleEvidence,
+            body: body_4,
+        };
+        self.join.send(four).await;
+        self.join.send(finish).await;
+        let six = self.join.receive().await;
+        six.map(drop).map_err(|status| code(&status))
+    }
+}
+
+/// A mesh with two types of one program.
+fn mesh() -> Mesh {
+    let mesh = Mesh::founded();
+    let package = serde_json::json!({"Package": "program", "MaxActivations": 1000});
+    mesh.set_manifest(&serde_json::json!({
+        "Packages": {"program": {"UniqueID": hex::encode(KNOWN)}},
+        "Marbles": {"worker": package, "other": package},
+    }));
+    mesh
+}
+
+fn quote(mesh: &Mesh, report_data: [u8; 64]) -> Vec<u8> {
+    mesh.enclave(KNOWN).evidence(&report_data).unwrap()
+}
+
+/// What comes of evidence that an attacker makes from an open Join.
+fn outcome(mesh: &Mesh, make: impl FnOnce(&Opened) -> Vec<u8>) -> Result<(), String> {
+    runtime().block_on(async {
+        let opened = Opened::at(&mesh.coordinator().mesh_addr, "worker").await;
+        let evidence = make(&opened);
+        opened.show(evidence).await
+    })
+}
+
+#[track_caller]
+fn refused(mesh: &Mesh, wanted: &str, make: impl FnOnce(&Opened) -> Vec<u8>) {
+    let live = mesh.live("worker");
+    assert_eq!(outcome(mesh, make), Err(wanted.to_owned()));
+    assert_eq!(mesh.live("worker"), live);
+}
+
+/// The honest twin: the same attacker, with the report data that the protocol wants.
+#[track_caller]
+fn admitted(mesh: &Mesh) {
+    let live = mesh.live("worker");
+    assert_eq!(
+        outcome(mesh, |opened| quote(mesh, opened.report_data())),
+        Ok(())
+    );
+    assert_eq!(mesh.live("worker"), live + 1);
+}
+
+#[test]
+fn evidence_shown_a_second_time_in_another_session_is_refused() {
+    let mesh = mesh();
+    let mut kept = Vec::new();
+    let first = outcome(&mesh, |opened| {
+        kept = quote(&mesh, opened.report_data());
+        kept.clone()
+    });
+    assert_eq!(first, Ok(()));
+    refused(&mesh, "binding-differs", |_| kept);
+    admitted(&mesh);
+}
+
+/// Takes away nothing and changes one thing: whoever leaves a field out of the binding turns its row red.
+#[test]
+fn evidence_that_differs_in_one_field_of_the_binding_is_refused() {
+    let mesh = mesh();
+    type Change = for<'a> fn(&mut ReportInput<'a>, &'a Others);
+    let rows: [(&str, Change); 10] = [
+        ("kind", |input, _| input.kind = Kind::TdxDcap),
+        ("direction", |input, _| input.direction = Role::Server),
+        ("purpose", |input, _| input.purpose = Purpose::Renew),
+        ("exporter", |input, other| {
+            input.exporter = Some(&other.exporter)
+        }),
+        ("server leaf", |input, other| {
+            input.server_leaf = Some(&other.key)
+        }),
+        ("client leaf", |input, other| {
+            input.client_leaf = Some(&other.key)
+        }),
+        ("verifier nonce", |input, other| {
+            input.verifier_nonce = Some(&other.key)
+        }),
+        ("attester nonce", |input, other| {
+            input.attester_nonce = Some(&other.key)
+        }),
+        ("certified key", |input, other| input.certified = &other.key),
+        ("bound", |input, other| input.bound = &other.exporter),
+    ];
+    for (field, change) in rows {
+        let came = outcome(&mesh, |opened| quote(&mesh, input_with(opened, change)));
+        assert_eq!(came, Err("binding-differs".to_owned()), "{field}");
+    }
+    // Nothing changed: the input made here is the one that the protocol wants.
+    let came = outcome(&mesh, |opened| quote(&mesh, input_with(opened, |_, _| {})));
+    assert_eq!(came, Ok(()));
+}
+
+/// Values of another session.
+struct Others {
+    key: [u8; 32],
+    exporter: [u8; 48],
+}
+
+fn input_with(opened: &Opened, change: for<'a> fn(&mut ReportInput<'a>, &'a Others)) -> [u8; 64] {
+    let others = Others {
+        key: [9; 32],
+        exporter: [9; 48],
+    };
+    let (server_leaf, client_leaf) = (
+        key_id(&opened.tls.server_spki),
+        key_id(&opened.tls.client_spki),
+    );
+    let bound = evidence_bound(&opened.bodies[2]);
+    let mut input = ReportInput {
+        kind: Kind::SgxDcap,
+        direction: Role::Client,
+        purpose: Purpose::Activate,
+        exporter: Some(&opened.session.secrets().client),
+        server_leaf: Some(&server_leaf),
+        client_leaf: Some(&client_leaf),
+        verifier_nonce: Some(&opened.server.nonce),
+        attester_nonce: Some(&opened.client.nonce),
+        certified: &client_leaf,
+        bound: &bound,
+    };
+    change(&mut input, &others);
+    input.report_data()
+}
+
+#[test]
+fn the_coordinators_own_evidence_sent_back_is_no_marbles() {
+    let mesh = mesh();
+    refused(&mesh, "binding-differs", |opened| {
+        CoordinatorEvidence::decode(&opened.bodies[2])
+            .unwrap()
+            .evidence
+    });
+    admitted(&mesh);
+}
+
+#[test]
+fn evidence_made_for_another_type_or_another_hello_is_refused() {
+    let mesh = mesh();
+    // Diversion: the same program, the same connection, but it meant to become the other type.
+    refused(&mesh, "binding-differs", |opened| {
+        quote(
+            &mesh,
+            opened.report_data_with(|hello| hello.marble_type = "other".to_owned()),
+        )
+    });
+    // A mixed transcript: the Hello that the enclave made is not the one that was sent.
+    refused(&mesh, "binding-differs", |opened| {
+        quote(
+            &mesh,
+            opened.report_data_with(|hello| hello.instance = Some([5; 16])),
+        )
+    });
+    admitted(&mesh);
+}
+
+#[test]
+fn a_finish_over_other_frames_than_travelled_is_refused() {
+    let mesh = mesh();
+    let live = mesh.live("worker");
+    let came = runtime().block_on(async {
+        let mut opened = Opened::at(&mesh.coordinator().mesh_addr, "worker").await;
+        let body = MarbleEvidence {
+            kind: Kind::SgxDcap,
+            evidence: quote(&mesh, opened.report_data()),
+            new_key: None,
+        }
+        .encode();
+        // Frame 4 is not in it.
+        let finish = opened.session.finish(Role::Client);
+        opened.end(body, finish).await
+    });
+    assert_eq!(came, Err("finish-differs".to_owned()));
+    assert_eq!(mesh.live("worker"), live);
+    admitted(&mesh);
+}
+
+#[test]
+fn a_true_binding_does_not_admit_another_program() {
+    let mesh = mesh();
+    refused(&mesh, "measurement-differs", |opened| {
+        mesh.enclave(UNKNOWN)
+            .evidence(&opened.report_data())
+            .unwrap()
+    });
+    admitted(&mesh);
+}
+
+#[test]
+fn frames_of_a_genuine_coordinator_played_again_deceive_no_marble() {
+    let mesh = mesh();
+    let runtime = runtime();
+    let recorded = runtime.block_on(async {
+        let opened = Opened::at(&mesh.coordinator().mesh_addr, "worker").await;
+        let [_, two, three] = opened.bodies;
+        let frame = |kind, body| wire(Frame { kind, body });
+        vec![
+            frame(FrameType::ServerHello, two),
+            frame(FrameType::CoordinatorEvidence, three),
+        ]
+    });
+    let played = runtime
+        .block_on(impostor::start(Script::Frames(recorded), &[ALPN_ATTEST]))
+        .unwrap();
+    let echo = runtime
+        .block_on(impostor::start(Script::Echo, &[ALPN_ATTEST]))
+        .unwrap();
+    let config = mesh.marble_config("worker", &mesh.root_key);
+    let error = mesh.join_at(&played, &config, KNOWN).unwrap_err();
+    assert_eq!(error.code(), "binding-differs", "{error:?}");
+    let error = mesh.join_at(&echo, &config, KNOWN).unwrap_err();
+    assert_eq!(error.code(), "frame-unexpected", "{error:?}");
+    mesh.join("worker", KNOWN).unwrap();
+}
+
+/// Neither side falls back to another protocol, and a side that chooses none has not chosen ours.
+#[test]
+fn who_does_not_speak_attest_1_is_refused_on_both_sides() {
+    let mesh = mesh();
+    let runtime = runtime();
+    let config = mesh.marble_config("worker", &mesh.root_key);
+    for protocols in [&[&b"h2"[..]][..], &[]] {
+        let addr = runtime
+            .block_on(impostor::start(Script::Echo, protocols))
+            .unwrap();
+        let error = mesh.join_at(&addr, &config, KNOWN).unwrap_err();
+        assert_eq!(
+            error.code(),
+            "coordinator-unreachable",
+            "{protocols:?}: {error:?}"
+        );
+        assert!(
+            error.to_string().contains("stoa-attest/1")
+                || error.to_string().contains("NoApplicationProtocol"),
+            "{error}"
+        );
+    }
+    for protocols in [&[&b"h2"[..]][..], &[b"http/1.1"], &[]] {
+        let shaken = runtime.block_on(async {
+            let config = stoa_tests::relay::client_config(protocols).unwrap();
+            let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+            let tcp = tokio::net::TcpStream::connect(&mesh.coordinator().mesh_addr)
+                .await
+                .unwrap();
+            let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+            connector.connect(name, tcp).await.map(drop)
+        });
+        assert!(shaken.is_err(), "{protocols:?}");
+    }
+    mesh.join("worker", KNOWN).unwrap();
+}
