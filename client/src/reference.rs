@@ -6,6 +6,7 @@
 mod era;
 mod fields;
 mod floors;
+mod guest;
 
 use core::fmt;
 use std::cell::RefCell;
@@ -160,6 +161,9 @@ fn native(fields: &Fields<'_>) -> Reference {
     }
     tcb.platforms = fields.ids("platforms", LIST_MAX, PLATFORM_IDS, is_platform_id);
     floors::read(fields, &mut tcb);
+    if let Some(guest) = fields.object("snp") {
+        tcb.snp = guest::policy(&guest);
+    }
     let reference = Reference {
         identities: identities(fields),
         tcb,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustls_pki_types::UnixTime;
 use serde_json::{Value, json};
-use stoa_attestation::policy::{Advisories, Minimum, Tolerance};
+use stoa_attestation::policy::{Advisories, Minimum, SnpPolicy, SnpTcbMinimum, Tolerance};
 use stoa_attestation::{
     Reference, ReferenceValue, SgxReference, TcbPolicy, TcbStatus, TdxReference,
 };
@@ -111,6 +111,58 @@ fn floors_bands_and_tolerances_are_read() {
         ..TcbPolicy::default()
     };
     assert_eq!(parse(&file).unwrap().tcb, wanted);
+}
+
+#[test]
+fn what_an_snp_guest_must_be_is_read_and_its_faults_have_their_paths() {
+    let mut file = native(json!({"tee": "snp", "measurement": ID.repeat(48)}));
+    assert_eq!(parse(&file).unwrap().tcb.snp, SnpPolicy::default());
+    file["snp"] = json!({
+        "allow_migration": true, "forbid_smt": true, "single_socket": true, "abi_min": "1.55", "vmpl_max": 2,
+        "allow_unchecked_aliases": true, "allow_missing_crl": true,
+        "committed_tcb_min": {"fmc": 1, "bootloader": 2, "tee": 3, "snp": 4, "microcode": 5},
+        "launch_tcb_min": {"microcode": 255}
+    });
+    let wanted = SnpPolicy {
+        migratable: Tolerance::Accept,
+        smt: Tolerance::Refuse,
+        several_sockets: Tolerance::Refuse,
+        abi_min: Some((1, 55)),
+        vmpl_max: 2,
+        unchecked_aliases: Tolerance::Accept,
+        committed_min: SnpTcbMinimum {
+            fmc: Some(1),
+            boot_loader: Some(2),
+            tee: Some(3),
+            snp: Some(4),
+            microcode: Some(5),
+        },
+        launch_min: SnpTcbMinimum {
+            microcode: Some(255),
+            ..SnpTcbMinimum::default()
+        },
+        no_crl: Tolerance::Accept,
+    };
+    assert_eq!(parse(&file).unwrap().tcb.snp, wanted);
+
+    file["snp"] = json!({
+        "allow_migration": "no", "abi_min": "+1.55", "vmpl_max": 4, "smt": true,
+        "committed_tcb_min": {"snp": 256, "boot_loader": 1}
+    });
+    let faults = reference::parse(file.to_string().as_bytes())
+        .unwrap_err()
+        .faults;
+    let mut paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+    paths.sort_unstable();
+    let wanted = [
+        "snp.abi_min",
+        "snp.allow_migration",
+        "snp.committed_tcb_min.boot_loader",
+        "snp.committed_tcb_min.snp",
+        "snp.smt",
+        "snp.vmpl_max",
+    ];
+    assert_eq!(paths, wanted);
 }
 
 #[test]
@@ -226,7 +278,7 @@ fn every_fault_is_found_at_once_with_its_path() {
         "identities[4].tee is `sev`; use `sgx`, `tdx` or `snp`",
         "identities[5].tee is missing; use `sgx`, `tdx` or `snp`",
         "security_digest has 2 characters, wanted 96 hex digits",
-        "identitys is not known here; known are accepted_advisories, accepted_tcb, debug, families, format, grace_hours, identities, minimum, platforms, security_digest, tolerated, warn_hours",
+        "identitys is not known here; known are accepted_advisories, accepted_tcb, debug, families, format, grace_hours, identities, minimum, platforms, security_digest, snp, tolerated, warn_hours",
     ];
     assert_eq!(parse(&bad).unwrap_err(), wanted);
 }

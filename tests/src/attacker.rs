@@ -6,7 +6,7 @@
 use std::sync::{Arc, OnceLock};
 
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use stoa_attestation::channel::{EXPORTER_BYTES, EXPORTER_LABEL, Frame, TlsFacts};
 use stoa_coordinator::spki;
 use stoa_proto::mesh as pb;
@@ -43,6 +43,18 @@ impl Line {
     /// TLS or HTTP did not come about.
     pub async fn open(addr: &str) -> Result<Self, Fault> {
         let (chain, key) = own_leaf()?;
+        Self::open_as(addr, chain, key).await
+    }
+
+    /// The same under a leaf that came from somewhere, with its key.
+    ///
+    /// # Errors
+    /// TLS or HTTP did not come about.
+    pub async fn open_as(
+        addr: &str,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, Fault> {
         let client_spki = spki::of_certificate(&chain[0])?;
         let config = Arc::new(client_config_as(&[ALPN_ATTEST], chain, key)?);
         let taken: Arc<OnceLock<([u8; EXPORTER_BYTES], Vec<u8>)>> = Arc::default();

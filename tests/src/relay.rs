@@ -174,6 +174,18 @@ fn provider() -> Arc<CryptoProvider> {
 /// If it can't make its key.
 pub fn server_config(protocols: &[&[u8]]) -> Result<ServerConfig, Fault> {
     let (chain, key) = own_leaf()?;
+    server_config_as(protocols, chain, key)
+}
+
+/// The same with a given leaf and key.
+///
+/// # Errors
+/// If they do not belong together.
+pub fn server_config_as(
+    protocols: &[&[u8]],
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<ServerConfig, Fault> {
     let anybody = Arc::new(Anybody(provider().signature_verification_algorithms));
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?

@@ -55,6 +55,28 @@ impl Coordinator {
         mesh_addr: &str,
         more: &[&str],
     ) -> Outcome<Self> {
+        Self::start_by_host(
+            platform,
+            enclave,
+            folder,
+            [client_addr, mesh_addr],
+            more,
+            &[],
+        )
+    }
+
+    /// The same with environment variables of the host.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn start_by_host(
+        platform: &Platform,
+        enclave: &Enclave,
+        folder: &Path,
+        [client_addr, mesh_addr]: [&str; 2],
+        more: &[&str],
+        env: &[(&str, &str)],
+    ) -> Outcome<Self> {
         std::fs::create_dir_all(folder)?;
         let state = folder.join("state").display().to_string();
         let root = platform.root().display().to_string();
@@ -77,7 +99,7 @@ impl Coordinator {
         .map(str::to_owned)
         .to_vec();
         args.extend(more.iter().map(|&arg| arg.to_owned()));
-        let process = platform.run(enclave, &args, &[])?;
+        let process = platform.run(enclave, &args, env)?;
         let client = listening(&process, "client")?;
         let mesh = listening(&process, "mesh")?;
         let url = format!("https://{client}");

@@ -4,15 +4,23 @@
 //! Evidence is made by the mesh's own platform over whatever report data the attacker wants: more than a host can, whose
 //! enclaves choose it themselves. So what refuses is the binding alone.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rustls::pki_types::{PrivatePkcs8KeyDer, UnixTime};
 use stoa_attestation::Kind;
+use stoa_attestation::channel::limits::CLOCK_DIFFERENCE_SECS_MAX;
 use stoa_attestation::channel::{
     CoordinatorEvidence, Frame, FrameType, Hello, MarbleEvidence, Purpose, ReportInput, Role,
     Session, TlsFacts, evidence_bound, key_id,
 };
+use stoa_coordinator::clock::Clock;
+use stoa_coordinator::session::{Sessions, Sharing};
 use stoa_explain::Explain as _;
 use stoa_proto::path::ALPN_ATTEST;
 use stoa_tests::attacker::{Join, Line, code, wire};
-use stoa_tests::impostor::{self, Script};
+use stoa_tests::impostor::{self, Leaked, Script};
 
 use crate::mesh::{KNOWN, Mesh, UNKNOWN, runtime};
 
@@ -37,6 +45,10 @@ fn copy(tls: &TlsFacts) -> TlsFacts {
 impl Opened {
     async fn at(addr: &str, marble_type: &str) -> Self {
         let line = Line::open(addr).await.unwrap();
+        Self::on(line, marble_type, Purpose::Activate).await
+    }
+
+    async fn on(line: Line, marble_type: &str, purpose: Purpose) -> Self {
         let tls = copy(&line.tls);
         let client = Hello {
             role: Role::Client,
@@ -44,7 +56,7 @@ impl Opened {
             kinds: vec![Kind::SgxDcap.number()],
             marble_type: marble_type.to_owned(),
             instance: None,
-            purpose: Purpose::Activate,
+            purpose,
         };
         let body_1 = client.encode();
         let first = Frame {
@@ -249,6 +261,7 @@ fn the_coordinators_own_evidence_sent_back_is_no_marbles() {
     refused(&mesh, "binding-differs", |opened| {
         CoordinatorEvidence::decode(&opened.bodies[2])
             .unwrap()
+            .session
             .evidence
     });
     admitted(&mesh);
@@ -272,6 +285,39 @@ fn evidence_made_for_another_type_or_another_hello_is_refused() {
         )
     });
     admitted(&mesh);
+}
+
+/// A leaf's key got out of its enclave: with the leaf still in force, that renews nothing without the enclave.
+#[test]
+fn a_stolen_leaf_key_renews_nothing_without_its_enclave() {
+    let mesh = mesh();
+    let marble = mesh.join("worker", KNOWN).unwrap();
+    let renewed_with = |make: &dyn Fn(&Opened) -> Vec<u8>| {
+        runtime().block_on(async {
+            let chain = marble.chain().to_vec();
+            let key = PrivatePkcs8KeyDer::from(marble.private_key_pkcs8().to_vec());
+            let addr = &mesh.coordinator().mesh_addr;
+            let line = Line::open_as(addr, chain, key.into()).await.unwrap();
+            let opened = Opened::on(line, "worker", Purpose::Renew).await;
+            let evidence = make(&opened);
+            opened.show(evidence).await
+        })
+    };
+    let kept = std::cell::RefCell::new(Vec::new());
+    let twin = renewed_with(&|opened| {
+        kept.replace(quote(&mesh, opened.report_data()));
+        kept.borrow().clone()
+    });
+    assert_eq!(twin, Ok(()), "with the enclave");
+    let again = renewed_with(&|_| kept.borrow().clone());
+    assert_eq!(again, Err("binding-differs".to_owned()));
+    let other = renewed_with(&|opened| {
+        mesh.enclave(UNKNOWN)
+            .evidence(&opened.report_data())
+            .unwrap()
+    });
+    assert_eq!(other, Err("measurement-differs".to_owned()));
+    assert_eq!(mesh.live("worker"), 1, "an instance was not doubled either");
 }
 
 #[test]
@@ -331,6 +377,61 @@ fn frames_of_a_genuine_coordinator_played_again_deceive_no_marble() {
     let error = mesh.join_at(&echo, &config, KNOWN).unwrap_err();
     assert_eq!(error.code(), "frame-unexpected", "{error:?}");
     mesh.join("worker", KNOWN).unwrap();
+}
+
+/// A session key got out of the coordinator: whoever has it plays the coordinator, for as long as its quote is young.
+#[test]
+fn a_session_key_that_leaked_is_worth_nothing_when_its_quote_is_old() {
+    const TOO_OLD_SECS: u64 = CLOCK_DIFFERENCE_SECS_MAX + 60;
+    let mesh = mesh();
+    let runtime = runtime();
+    let opened = runtime.block_on(Opened::at(&mesh.coordinator().mesh_addr, "worker"));
+    let genuine = CoordinatorEvidence::decode(&opened.bodies[2]).unwrap();
+    let config = mesh.marble_config("worker", &mesh.root_key);
+    for (age, wanted, convinced) in [
+        (0, "coordinator-unreachable", 1),
+        (TOO_OLD_SECS, "session-key-stale", 0),
+    ] {
+        let sessions = Sessions::new(
+            mesh.enclave(coordinator_measurement(&mesh)),
+            genuine.state.root(),
+            genuine.state.security_digest,
+            Arc::new(Behind(age)),
+        );
+        let leaked = Arc::new(Leaked {
+            key: runtime.block_on(sessions.key(Sharing::PerSession)).unwrap(),
+            state: genuine.state.clone(),
+            collateral: genuine.collateral.clone(),
+            convinced: AtomicUsize::new(0),
+        });
+        let script = Script::Leaked(Arc::clone(&leaked));
+        let addr = runtime
+            .block_on(impostor::start(script, &[ALPN_ATTEST]))
+            .unwrap();
+        let error = mesh.join_at(&addr, &config, KNOWN).unwrap_err();
+        assert_eq!(error.code(), wanted, "{age}: {error:?}");
+        assert_eq!(leaked.convinced.load(Ordering::Relaxed), convinced, "{age}");
+    }
+    mesh.join("worker", KNOWN).unwrap();
+}
+
+/// A clock so many seconds behind.
+struct Behind(u64);
+
+impl Clock for Behind {
+    fn now(&self) -> UnixTime {
+        let now = UnixTime::now().as_secs();
+        UnixTime::since_unix_epoch(Duration::from_secs(now - self.0))
+    }
+}
+
+fn coordinator_measurement(mesh: &Mesh) -> [u8; 32] {
+    let reference = std::fs::read(mesh.path("coordinator.json")).unwrap();
+    let reference: serde_json::Value = serde_json::from_slice(&reference).unwrap();
+    let mut measurement = [0; 32];
+    let text = reference["identities"][0]["unique_id"].as_str().unwrap();
+    hex::decode_to_slice(text, &mut measurement).unwrap();
+    measurement
 }
 
 /// Neither side falls back to another protocol, and a side that chooses none has not chosen ours.

@@ -15,6 +15,7 @@ mod crash;
 mod demo;
 mod doctor;
 mod exporter;
+mod host;
 mod launcher;
 mod listeners;
 mod mesh;

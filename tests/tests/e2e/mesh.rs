@@ -208,8 +208,13 @@ impl Mesh {
 
     /// An enclave of this mesh's platform with the given measurement.
     pub(crate) fn enclave(&self, mrenclave: [u8; 32]) -> Arc<dyn Source> {
+        Self::enclave_of(self.seed, mrenclave)
+    }
+
+    /// An enclave of the platform that is made from `seed`.
+    pub(crate) fn enclave_of(seed: [u8; 32], mrenclave: [u8; 32]) -> Arc<dyn Source> {
         Arc::new(InProcess {
-            platform: stoa_synthetic::Platform::seeded(self.seed, Knobs::default()),
+            platform: stoa_synthetic::Platform::seeded(seed, Knobs::default()),
             identity: SgxIdentity {
                 mrenclave,
                 mrsigner: [0x33; 32],

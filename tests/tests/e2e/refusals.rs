@@ -108,6 +108,8 @@ fn an_insecure_root_never_starts_on_hardware_and_hardware_is_no_word_of_the_host
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains("[insecure-root-on-hardware]"), "{words}");
     assert!(
         !std::path::Path::new(&mesh.path("none")).exists(),
         "a refused start left state behind"
