@@ -62,7 +62,16 @@ pub enum Tee {
     Socket(PathBuf),
 }
 
+/// Names of hardware.
+const HARDWARE: [&str; 3] = ["gramine", "tdx", "snp"];
+
 impl Tee {
+    /// Whether `spec` names hardware, served by this version or not.
+    #[must_use]
+    pub fn names_hardware(spec: &str) -> bool {
+        HARDWARE.contains(&spec)
+    }
+
     /// Opens the TEE that `spec` names: `socket:PATH`.
     ///
     /// # Errors
@@ -78,11 +87,9 @@ impl FromStr for Tee {
     type Err = SourceError;
 
     fn from_str(spec: &str) -> Result<Self, SourceError> {
-        match spec {
-            "gramine" => Err(SourceError::NotSupported { name: "gramine" }),
-            "tdx" => Err(SourceError::NotSupported { name: "tdx" }),
-            "snp" => Err(SourceError::NotSupported { name: "snp" }),
-            _ => match spec.strip_prefix("socket:") {
+        match HARDWARE.iter().find(|name| **name == spec) {
+            Some(name) => Err(SourceError::NotSupported { name }),
+            None => match spec.strip_prefix("socket:") {
                 Some(path) if !path.is_empty() => Ok(Self::Socket(path.into())),
                 _ => Err(SourceError::Unknown {
                     spec: spec.to_owned(),

@@ -57,6 +57,9 @@ pub async fn run(
 ) -> Result<Stopped, StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let keys = AwsLcKeys;
+    if !config.insecure_trust_root.is_empty() && Tee::names_hardware(&config.tee) {
+        return Err(insecure_root_on_hardware(config));
+    }
     let source: Arc<dyn Source> = tee(config)?;
     let anchors = anchors(config, &*source)?;
     let digest = start::switches(&anchors)?.digest();
@@ -185,13 +188,17 @@ fn anchors(config: &Config, source: &dyn Source) -> Result<Vec<Anchor>, StartErr
     let mut anchors = Anchor::vendors();
     for path in &config.insecure_trust_root {
         if source.is_hardware() {
-            return Err(StartError::InsecureRootOnHardware {
-                tee: config.tee.clone(),
-            });
+            return Err(insecure_root_on_hardware(config));
         }
         anchors.push(insecure_anchor(path)?);
     }
     Ok(anchors)
+}
+
+fn insecure_root_on_hardware(config: &Config) -> StartError {
+    StartError::InsecureRootOnHardware {
+        tee: config.tee.clone(),
+    }
 }
 
 fn insecure_anchor(path: &Path) -> Result<Anchor, StartError> {

@@ -45,17 +45,22 @@ fn copy(tls: &TlsFacts) -> TlsFacts {
 impl Opened {
     async fn at(addr: &str, marble_type: &str) -> Self {
         let line = Line::open(addr).await.unwrap();
-        Self::on(line, marble_type, Purpose::Activate).await
+        Self::on(line, marble_type, Purpose::Activate, None).await
     }
 
-    async fn on(line: Line, marble_type: &str, purpose: Purpose) -> Self {
+    async fn on(
+        line: Line,
+        marble_type: &str,
+        purpose: Purpose,
+        instance: Option<[u8; 16]>,
+    ) -> Self {
         let tls = copy(&line.tls);
         let client = Hello {
             role: Role::Client,
             nonce: [7; 32],
             kinds: vec![Kind::SgxDcap.number()],
             marble_type: marble_type.to_owned(),
-            instance: None,
+            instance,
             purpose,
         };
         let body_1 = client.encode();
@@ -298,7 +303,8 @@ fn a_stolen_leaf_key_renews_nothing_without_its_enclave() {
             let key = PrivatePkcs8KeyDer::from(marble.private_key_pkcs8().to_vec());
             let addr = &mesh.coordinator().mesh_addr;
             let line = Line::open_as(addr, chain, key.into()).await.unwrap();
-            let opened = Opened::on(line, "worker", Purpose::Renew).await;
+            let instance = Some(marble.instance());
+            let opened = Opened::on(line, "worker", Purpose::Renew, instance).await;
             let evidence = make(&opened);
             opened.show(evidence).await
         })
@@ -389,7 +395,7 @@ fn a_session_key_that_leaked_is_worth_nothing_when_its_quote_is_old() {
     let genuine = CoordinatorEvidence::decode(&opened.bodies[2]).unwrap();
     let config = mesh.marble_config("worker", &mesh.root_key);
     for (age, wanted, convinced) in [
-        (0, "coordinator-unreachable", 1),
+        (0, "join-broken", 1),
         (TOO_OLD_SECS, "session-key-stale", 0),
     ] {
         let sessions = Sessions::new(

@@ -8,10 +8,10 @@ use tempfile::TempDir;
 
 use crate::mesh::{KNOWN, Mesh};
 
-/// Exit code, and outcome of each row, of `stoa verify`.
-fn verify(mesh: &Mesh, args: &[&str]) -> (Option<i32>, Value) {
-    let url = mesh.coordinator().url.clone();
-    let output = mesh.stoa(&[&["verify", &url, "--json"], args].concat());
+/// Exit code and report of `stoa verify` with a manifest of the mesh's folder.
+fn verify(mesh: &Mesh, manifest: &str) -> (Option<i32>, Value) {
+    let (url, manifest) = (mesh.coordinator().url.clone(), mesh.path(manifest));
+    let output = mesh.stoa(&["verify", &url, "--json", "--manifest", &manifest]);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     (output.status.code(), report)
 }
@@ -62,7 +62,7 @@ fn variables_of_the_host_add_no_root_and_take_no_check_away() {
         ("EDG_COORDINATOR_DEV_MODE", "1"),
     ]);
     started_again(&mut mesh, &[], &env);
-    let (exit, report) = verify(&mesh, &[]);
+    let (exit, report) = verify(&mesh, "manifest.json");
     assert_eq!(exit, Some(0), "{report}");
     // Evidence under the other root is what it was before.
     let config = mesh.marble_config("worker", &mesh.root_key);
@@ -82,13 +82,13 @@ fn variables_of_the_host_add_no_root_and_take_no_check_away() {
 #[test]
 fn one_more_root_is_seen_by_clients_and_marbles() {
     let mut mesh = Mesh::with_budget(5);
-    let (exit, report) = verify(&mesh, &[]);
+    let (exit, report) = verify(&mesh, "manifest.json");
     assert_eq!(exit, Some(0), "{report}");
     let strangers = TempDir::new().unwrap();
     let stranger = Platform::start_with(&mesh.programs, strangers.path(), &["--snp"]).unwrap();
     let root = stranger.snp_root().display().to_string();
     started_again(&mut mesh, &["--insecure-trust-root", &root], &[]);
-    let (exit, report) = verify(&mesh, &[]);
+    let (exit, report) = verify(&mesh, "manifest.json");
     assert_eq!(
         (exit, failed(&report)),
         (Some(1), vec!["switches"]),
@@ -112,7 +112,7 @@ fn a_manifest_of_the_hosts_on_a_genuine_coordinator_is_not_the_deployers() {
     };
     std::fs::write(&deployers, manifest(1).to_string()).unwrap();
     mesh.set_manifest(&manifest(1000));
-    let (exit, report) = verify(&mesh, &["--manifest", &deployers]);
+    let (exit, report) = verify(&mesh, "deployers.json");
     assert_eq!(
         (exit, failed(&report)),
         (Some(1), vec!["manifest"]),
@@ -123,6 +123,6 @@ fn a_manifest_of_the_hosts_on_a_genuine_coordinator_is_not_the_deployers() {
     let words = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{words}");
     assert!(words.contains("[manifest-already-set]"), "{words}");
-    let (exit, report) = verify(&mesh, &["--manifest", &mesh.path("manifest.json")]);
+    let (exit, report) = verify(&mesh, "manifest.json");
     assert_eq!(exit, Some(0), "{report}");
 }
