@@ -114,14 +114,13 @@ fn match_tdx<'a>(
         .converge(module.map_or(ComponentStatus::UpToDate, |module| module.status));
     // A TD that was preserved over an update runs on the module of now, so that one must have a level, too.
     if let Some(v15) = &td.v15 {
-        platform_level(
-            info,
-            platform,
-            Some(&v15.tee_tcb_svn2),
-            TcbPart::CurrentPlatform,
-        )?;
-        module_level(info, &v15.tee_tcb_svn2, TcbPart::CurrentTdxModule)?;
-        status = relaunch(info, platform, status, module, &v15.tee_tcb_svn2, qe_status);
+        let svn = &v15.tee_tcb_svn2;
+        let now = platform_level(info, platform, Some(svn), TcbPart::CurrentPlatform)?;
+        let module_now = module_level(info, svn, TcbPart::CurrentTdxModule)?;
+        let module_now = module_now.map_or(ComponentStatus::UpToDate, |module| module.status);
+        if is_good(now.status.converge(module_now)) {
+            status = relaunch(info, platform, status, module, svn, qe_status);
+        }
     }
     Ok(Matched {
         status,
@@ -225,15 +224,7 @@ fn relaunch(
         .find(|level| meets_sgx(platform, level))
         .map(|level| level.status);
     let (Some(sgx_status), true) = (
-        sgx_status.filter(|status| {
-            matches!(
-                status,
-                TcbStatus::UpToDate
-                    | TcbStatus::SwHardeningNeeded
-                    | TcbStatus::ConfigurationNeeded
-                    | TcbStatus::ConfigurationAndSwHardeningNeeded
-            )
-        }),
+        sgx_status.filter(|status| is_good(*status)),
         out_of_date && module_out_of_date && qe_status == ComponentStatus::UpToDate,
     ) else {
         return status;
@@ -246,6 +237,17 @@ fn relaunch(
     } else {
         TcbStatus::TdRelaunchAdvised
     }
+}
+
+/// Whether nothing is out of date.
+fn is_good(status: TcbStatus) -> bool {
+    matches!(
+        status,
+        TcbStatus::UpToDate
+            | TcbStatus::SwHardeningNeeded
+            | TcbStatus::ConfigurationNeeded
+            | TcbStatus::ConfigurationAndSwHardeningNeeded
+    )
 }
 
 /// Whether the module of now, and its microcode, are those of the newest level.

@@ -286,6 +286,23 @@ fn relaunch_is_advised_only_if_it_would_help() {
     assert_eq!(status(&td_1_0), OutOfDate, "TDX 1.0 knows no module of now");
 }
 
+/// The newest level wants more of SGX than the platform has; the next wants more of TDX than the module of now has.
+#[test]
+fn relaunch_is_not_advised_where_the_level_of_now_is_out_of_date_as_well() {
+    let mut world = preserved(tdx_svn(4, 1, 2));
+    let at_launch = status(&world);
+    assert_eq!(at_launch, TcbStatus::TdRelaunchAdvised);
+    let next = |microcode, status| level(2, 11, Some(tdx_svn(4, 1, microcode)), status);
+    world.tcb_info["tcbLevels"] = json!([
+        level(3, 11, Some(tdx_svn(4, 1, 1)), "UpToDate"),
+        next(3, "UpToDate"),
+        next(0, "OutOfDate"),
+    ]);
+    assert_eq!(status(&world), TcbStatus::OutOfDate);
+    world.tcb_info["tcbLevels"][1] = next(2, "UpToDate");
+    assert_eq!(status(&world), TcbStatus::TdRelaunchAdvised);
+}
+
 #[test]
 fn relaunch_without_a_module_version_looks_at_the_newest_level() {
     // Launched on a module with version 1, runs on one without version: components 0 and 2 of the newest level count.
