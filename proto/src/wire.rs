@@ -4,11 +4,13 @@ use serde::{Deserialize, Deserializer};
 
 mod error;
 mod manifest;
+mod secrets;
 mod statement;
 mod status;
 
 pub use error::{ErrorBody, ErrorField};
 pub use manifest::{ManifestInForce, ManifestSet, UpdateAgreed, UpdateCancelled, UpdateWaiting};
+pub use secrets::{SecretText, SecretValue, SecretsGiven, SecretsRead, SecretsSet};
 pub use statement::{Statement, StatementBody, StatementRefusal, StatementTransition};
 pub use status::{IdentityExpiry, MarbleCount, Status};
 

@@ -9,6 +9,7 @@
 use core::net::IpAddr;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use rand_core::CryptoRng;
 use rustls_pki_types::UnixTime;
@@ -26,7 +27,7 @@ use crate::issue::issue;
 use crate::keys::Keys;
 use crate::refusal::Refusal;
 use crate::render::{Provision, Values, render};
-use crate::secret::{DerivationSecret, Secret};
+use crate::secret::{DerivationSecret, Secret, SecretValue};
 use crate::secrets::{self, Issuing, Owner};
 use crate::state::Policy;
 use crate::view::View;
@@ -79,6 +80,8 @@ pub struct Draft {
     pub(crate) newest_issue_date: u64,
     pub(crate) leaf: Certificate,
     pub(crate) certificates: BTreeMap<String, Certificate>,
+    /// What users had set when it was rendered.
+    pub(crate) user_secrets: Arc<BTreeMap<String, SecretValue>>,
     pub(crate) provision: Provision,
 }
 
@@ -107,7 +110,7 @@ pub(crate) enum DraftEntry {
 /// # Errors
 /// [`Refusal::EpochMoved`] if the view has another epoch than the admission, [`Refusal::LeafNotValid`] for a renewal on
 /// something that is no leaf, [`Refusal::Certificate`], [`Refusal::Template`] with the parameter,
-/// [`Refusal::SecretNotMade`], [`Refusal::ProvisionTooLarge`].
+/// [`Refusal::SecretNotSet`], [`Refusal::SecretNotMade`], [`Refusal::ProvisionTooLarge`].
 pub fn draft(
     view: &View,
     admission: &Admission,
@@ -144,6 +147,7 @@ pub fn draft(
         shared: &ground.policy.shared,
         previous: &ground.policy.previous,
         own: &own,
+        user: view.user_secrets(),
     };
     let provision = render(&values, &admission.marble, instance, now)?;
     let certificates = own.iter().filter_map(|(name, secret)| match secret {
@@ -159,6 +163,7 @@ pub fn draft(
         newest_issue_date: admission.newest_issue_date,
         certificates: certificates.collect(),
         leaf,
+        user_secrets: Arc::clone(view.user_secrets()),
         provision,
     })
 }

@@ -6,6 +6,8 @@
 //!
 //! Does not live here: the store, the thread, the queue (`server`).
 
+use std::collections::BTreeMap;
+
 use rustls_pki_types::UnixTime;
 use stoa_explain::Explain;
 use stoa_manifest::Manifest;
@@ -17,6 +19,7 @@ use crate::event::Event;
 use crate::machine::{Env, Machine};
 use crate::refusal::Refusal;
 use crate::render::Provision;
+use crate::secret::SecretValue;
 use crate::stored;
 use crate::view::{View, WaitingUpdate, waiting};
 
@@ -51,6 +54,10 @@ pub enum Outcome {
     UpdateWaits(WaitingUpdate),
     /// An update was taken back.
     UpdateCancelled,
+    /// Secrets were set.
+    SecretsSet,
+    /// What a user asked to read, by name.
+    SecretsRead(BTreeMap<String, SecretValue>),
     /// The issuing CA was replaced.
     Rotated,
     /// What collateral was seen is remembered.
@@ -197,6 +204,13 @@ impl Sequencer {
                 }
             }
             Command::Cancel(_) => Outcome::UpdateCancelled,
+            Command::SetSecrets(_) => Outcome::SecretsSet,
+            Command::ReadSecrets(read) => {
+                let state = self.machine.state();
+                let value = |name: String| Some((state.value_of(&name)?, name));
+                let read = read.names.into_iter().filter_map(value);
+                Outcome::SecretsRead(read.map(|(value, name)| (name, value)).collect())
+            }
             Command::Rotate(_) => Outcome::Rotated,
             Command::SeeCollateral(_) => Outcome::CollateralSeen,
             Command::Activate(draft) => Outcome::Granted(Grant(draft.provision)),

@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use stoa_attestation::Floors;
 use stoa_attestation::channel::{Transition, transition_head};
-use stoa_manifest::Manifest;
+use stoa_manifest::{Manifest, Source};
 
 use crate::ca::Certified;
 use crate::certificate::{Certificate, SERIAL_BYTES};
 use crate::event::{Admittance, Admitted, Event, Founded, ManifestSet};
 use crate::identity::Instance;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretValue};
 
 /// Seconds after a counted activation in which another one under the same key is its retry and does not count.
 pub const RETRY_WINDOW_SECS: u64 = 600;
@@ -35,6 +35,8 @@ pub(crate) struct State {
     pub(crate) policy: Option<Arc<Policy>>,
     /// The update that waits for more users to agree.
     pub(crate) pending: Option<Arc<Pending>>,
+    /// What users set, by name; the manifest in force has each as a user's secret of the same kind.
+    pub(crate) user_secrets: Arc<BTreeMap<String, SecretValue>>,
     pub(crate) history: Arc<[Transition]>,
     /// How many activations were counted, by marble.
     pub(crate) activated: BTreeMap<String, u64>,
@@ -152,6 +154,12 @@ impl fmt::Debug for IssuedLeaf {
 }
 
 impl State {
+    /// What a secret of the whole mesh is, if it was made or set.
+    pub(crate) fn value_of(&self, name: &str) -> Option<SecretValue> {
+        let set = self.user_secrets.get(name).cloned();
+        set.or_else(|| self.policy.as_ref()?.shared.get(name).map(SecretValue::of))
+    }
+
     /// Takes one event in. Total: an event was decided on before, or read from the journal, and is a fact.
     pub(crate) fn apply(&mut self, event: &Event) {
         self.floor = self.floor.max(event.time());
@@ -180,6 +188,10 @@ impl State {
             Event::CollateralSeen(seen) => {
                 Arc::make_mut(&mut self.collateral).raise(&seen.floors);
             }
+            Event::SecretsSet(set) => {
+                Arc::make_mut(&mut self.user_secrets).extend(set.secrets.clone());
+            }
+            Event::SecretsRead(_) => {}
         }
     }
 
@@ -200,6 +212,7 @@ impl State {
             transition.time,
         );
         self.history = self.history.iter().copied().chain([transition]).collect();
+        self.keep_user_secrets(&set.manifest);
         self.issuing = Some(Arc::new(set.issuing.clone()));
         self.pending = None;
         self.policy = Some(Arc::new(Policy {
@@ -209,6 +222,25 @@ impl State {
             shared: set.shared.clone(),
             previous,
         }));
+    }
+
+    /// An update holds no value that a user set, so none is lost that was set while it was prepared: each stays as long
+    /// as the manifest has it as a user's secret of the same kind.
+    fn keep_user_secrets(&mut self, after: &Manifest) {
+        let Some(policy) = &self.policy else {
+            return;
+        };
+        let before = policy.manifest.secrets();
+        let stays = |name: &String| {
+            let (Some(before), Some(after)) = (before.get(name), after.secrets().get(name)) else {
+                return false;
+            };
+            after.source == Source::User && after.kind == before.kind
+        };
+        if self.user_secrets.keys().all(stays) {
+            return;
+        }
+        Arc::make_mut(&mut self.user_secrets).retain(|name, _| stays(name));
     }
 
     fn apply_admitted(&mut self, admitted: &Admitted) {

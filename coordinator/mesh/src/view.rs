@@ -5,7 +5,7 @@
 //!
 //! Does not live here: the state itself (`state`), the statement's JSON (`server`).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::event::Founded;
 use crate::floor::in_time;
 use crate::identity::trust_domain;
 use crate::refusal::Refusal;
-use crate::secret::DerivationSecret;
+use crate::secret::{DerivationSecret, SecretValue};
 use crate::state::{Pending, Policy, State};
 
 /// Refusals that are remembered; older ones go.
@@ -41,6 +41,7 @@ pub struct View {
     issuing: Option<Arc<Certified>>,
     policy: Option<Arc<Policy>>,
     pending: Option<Arc<Pending>>,
+    user_secrets: Arc<BTreeMap<String, SecretValue>>,
     history: Arc<[Transition]>,
     collateral: Arc<Floors>,
     board: Arc<Board>,
@@ -98,6 +99,7 @@ impl View {
             issuing: None,
             policy: None,
             pending: None,
+            user_secrets: Arc::default(),
             history: Arc::default(),
             collateral: Arc::default(),
             board: Arc::new(Board::of(state)),
@@ -115,6 +117,7 @@ impl View {
             issuing: state.issuing.clone(),
             policy: state.policy.clone(),
             pending: state.pending.clone(),
+            user_secrets: Arc::clone(&state.user_secrets),
             history: Arc::clone(&state.history),
             collateral: Arc::clone(&state.collateral),
             board: Arc::clone(&self.board),
@@ -325,6 +328,10 @@ impl View {
         self.pending.as_deref()
     }
 
+    pub(crate) fn user_secrets(&self) -> &Arc<BTreeMap<String, SecretValue>> {
+        &self.user_secrets
+    }
+
     pub(crate) fn derivation(&self) -> Option<&DerivationSecret> {
         self.root.as_ref().map(|founded| &founded.derivation)
     }
@@ -392,6 +399,7 @@ impl PartialEq for View {
             && self.issuing == other.issuing
             && self.policy == other.policy
             && self.pending == other.pending
+            && self.user_secrets == other.user_secrets
             && self.history == other.history
             && self.collateral == other.collateral
             && at(self) == at(other)

@@ -2,6 +2,7 @@
 //!
 //! Does not live here: rules (`mesh`), wire forms (`proto`), sockets (`listener`).
 
+mod secrets;
 mod update;
 
 use std::net::SocketAddr;
@@ -36,6 +37,7 @@ use crate::rate::{Limiter, Over, Rate};
 use crate::view::{Published, State};
 use crate::writer::{NotDone, Writer};
 
+pub use secrets::{SECRETS_ASKED_MAX, SECRETS_BYTES_MAX};
 pub use update::UPDATE_TRIES_MAX;
 
 /// Largest manifest, in bytes.
@@ -64,6 +66,12 @@ pub fn router(app: Arc<App>) -> Router {
             get(update::waiting)
                 .post(update::agree)
                 .delete(update::cancel),
+        )
+        .route(
+            path::SECRETS,
+            get(secrets::read)
+                .post(secrets::set)
+                .layer(DefaultBodyLimit::max(SECRETS_BYTES_MAX)),
         )
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)

@@ -39,6 +39,13 @@ impl NotDone {
     pub fn is_epoch_moved(&self) -> bool {
         matches!(self, Self::Refused(Refusal::EpochMoved { .. }))
     }
+
+    /// Whether it was prepared for a manifest that is no longer in force, or with a secret that was set since, so that it
+    /// can be prepared anew.
+    #[must_use]
+    pub fn is_moved(&self) -> bool {
+        self.is_epoch_moved() || matches!(self, Self::Refused(Refusal::SecretsMoved { .. }))
+    }
 }
 
 /// The sender's end of the writer.
