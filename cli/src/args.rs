@@ -15,6 +15,7 @@ Verify (needs no account on the mesh)
 Deploy
   measure     Print what evidence measures, to be written into a manifest
   manifest    check, import, merge, diff, set, update, pending, cancel, get
+  secret      set, get
 Operate
   status      State of the coordinator, marbles and certificates
   collateral  fetch, show, pack
@@ -99,6 +100,12 @@ Examples:
   stoa manifest check manifest.json
   stoa manifest set manifest.json --url https://mesh.example:4433 --coordinator stoa.json")]
     Manifest(Manifest),
+    /// Set secrets that users define, or get those that you may read
+    #[command(after_help = "\
+Examples:
+  stoa secret set secrets.json --cert ann.pem --key ann.key --url https://mesh.example:4433 --coordinator stoa.json
+  stoa secret get api-key --save api-key.json --cert bob.pem --key bob.key")]
+    Secret(Secret),
     /// State of the coordinator, marbles and certificates
     #[command(after_help = "\
 Examples:
@@ -395,6 +402,42 @@ pub(crate) enum ManifestCommand {
     },
 }
 
+/// `stoa secret`
+#[derive(Debug, Args)]
+pub(crate) struct Secret {
+    #[command(subcommand)]
+    pub(crate) command: SecretCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretCommand {
+    /// Verify the coordinator, then set secrets, all or none
+    Set {
+        /// JSON: name -> {"Key": base64}, or {"Cert": PEM or base64, "Private": the same}
+        file: PathBuf,
+        #[command(flatten)]
+        user: UserFiles,
+        #[command(flatten)]
+        trusted: Trusted,
+    },
+    /// Verify the coordinator, then read secrets, all or none; that you did is recorded
+    Get {
+        /// Their names in the manifest
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+        /// Write them to this file, which only its owner can read
+        #[arg(long, value_name = "FILE", required_unless_present = "stdout")]
+        save: Option<PathBuf>,
+        /// Print them
+        #[arg(long, conflicts_with = "save")]
+        stdout: bool,
+        #[command(flatten)]
+        user: UserFiles,
+        #[command(flatten)]
+        trusted: Trusted,
+    },
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -421,7 +464,7 @@ mod tests {
                 "{option}"
             );
         }
-        for command in ["evidence", "manifest", "collateral"] {
+        for command in ["evidence", "manifest", "secret", "collateral"] {
             let verbs: Vec<&str> = stoa
                 .find_subcommand(command)
                 .unwrap()

@@ -15,8 +15,10 @@ mod first_use;
 mod manifest;
 mod memory;
 mod render;
+mod secret;
 mod status;
 mod terminal;
+mod user;
 mod verify;
 mod world;
 
@@ -50,6 +52,7 @@ fn run(stoa: &Stoa, terminal: &mut Terminal<'_>) -> Exit {
         Command::Evidence(args) => evidence::run(&stoa.global, &args.command, terminal),
         Command::Measure(args) => evidence::measure::run(&stoa.global, args, terminal),
         Command::Manifest(args) => manifest::run(&stoa.global, args, terminal),
+        Command::Secret(args) => secret::run(&stoa.global, args, terminal),
         Command::Status(args) => status::run(&stoa.global, args, terminal),
         Command::Collateral(args) => collateral::run(&stoa.global, args, terminal),
         Command::Doctor(args) => doctor::run(&stoa.global, args, terminal),

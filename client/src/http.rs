@@ -7,6 +7,7 @@
 mod endpoint;
 mod error;
 mod identity;
+mod secrets;
 mod tls;
 
 use core::time::Duration;
@@ -33,6 +34,7 @@ use crate::json;
 pub use endpoint::{BadUrl, Endpoint, PORT};
 pub use error::{Fault, HttpError, Refused};
 pub use identity::{BadIdentity, Identity};
+pub use secrets::{BadSecrets, SECRETS_ANSWER_BYTES_MAX, Secrets};
 
 /// From the first packet to the end of the TLS handshake.
 pub const CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);

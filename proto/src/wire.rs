@@ -10,7 +10,7 @@ mod status;
 
 pub use error::{ErrorBody, ErrorField};
 pub use manifest::{ManifestInForce, ManifestSet, UpdateAgreed, UpdateCancelled, UpdateWaiting};
-pub use secrets::{SecretText, SecretValue, SecretsGiven, SecretsRead, SecretsSet};
+pub use secrets::{SecretText, SecretValue, SecretsGiven, SecretsRead, SecretsSet, shown};
 pub use statement::{Statement, StatementBody, StatementRefusal, StatementTransition};
 pub use status::{IdentityExpiry, MarbleCount, Status};
 

@@ -180,6 +180,18 @@ fn server_config() -> Result<ServerConfig, Fault> {
 /// If it can't make its key.
 pub fn client_config(protocols: &[&[u8]]) -> Result<ClientConfig, Fault> {
     let (chain, key) = own_leaf()?;
+    client_config_as(chain, key, protocols)
+}
+
+/// The same with somebody's certificate and key.
+///
+/// # Errors
+/// If they do not fit together.
+pub fn client_config_as(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    protocols: &[&[u8]],
+) -> Result<ClientConfig, Fault> {
     let anybody = Arc::new(Anybody(provider().signature_verification_algorithms));
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?

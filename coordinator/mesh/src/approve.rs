@@ -146,7 +146,11 @@ pub(crate) fn permitted<'a>(
     let not = names
         .iter()
         .filter(|name| !manifest.may(user, action, &[name]));
-    let not: Vec<String> = not.map(|name| format!("`{name}`")).collect();
+    // Names as they were asked for, so neither many nor long ones nor ones with control characters.
+    let told = not
+        .take(NAMES_SHOWN)
+        .map(|name| format!("`{}`", shown(name)));
+    let not: Vec<String> = told.collect();
     Err(Refusal::NotPermitted {
         user: user.to_owned(),
         action: action.name(),

@@ -13,9 +13,11 @@
 extern crate self as stoa_mesh;
 
 pub mod admit;
+pub mod audit;
 pub mod ca;
 pub mod certificate;
 pub mod command;
+pub mod denied;
 pub mod event;
 mod floor;
 pub mod keys;

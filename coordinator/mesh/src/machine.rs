@@ -14,6 +14,7 @@ use stoa_manifest::Action;
 use zeroize::Zeroizing;
 
 use crate::approve::{self, Agreement};
+use crate::audit::{self, Log};
 use crate::caller::Caller;
 use crate::command::{
     Cancel, Command, CoordinatorLeaf, Found, ReadSecrets, Rotate, SetManifest, SetSecrets,
@@ -44,10 +45,23 @@ pub struct Env<'a> {
 }
 
 /// One mesh: what happened so far, and what may happen next.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Machine {
     state: State,
+    /// Of the records that it was replayed from.
+    audit: Log,
+    /// Sequence of the last of them.
+    sequence: u64,
 }
+
+/// Two machines are equal if they decide alike; how much of the audit a snapshot left is no difference.
+impl PartialEq for Machine {
+    fn eq(&self, other: &Self) -> bool {
+        self.state == other.state
+    }
+}
+
+impl Eq for Machine {}
 
 impl Machine {
     /// A mesh that was not founded yet.
@@ -61,10 +75,31 @@ impl Machine {
     /// # Errors
     /// [`Damaged`] if a record can't be read by this version.
     pub fn replay<B: AsRef<[u8]>>(records: impl IntoIterator<Item = B>) -> Result<Self, Damaged> {
-        let mut machine = Self::empty();
+        Self::replay_after(0, records)
+    }
+
+    /// The same for a journal whose snapshot replaces the records up to number `base`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn replay_after<B: AsRef<[u8]>>(
+        base: u64,
+        records: impl IntoIterator<Item = B>,
+    ) -> Result<Self, Damaged> {
+        let mut machine = Self {
+            sequence: base,
+            ..Self::empty()
+        };
         for record in records {
             match stored::decode(record.as_ref())? {
-                Batch::Events(events) => events.iter().for_each(|event| machine.apply(event)),
+                Batch::Events(events) => {
+                    machine.sequence += 1;
+                    for event in &events {
+                        let entries = audit::entries(&machine.state, event);
+                        machine.audit.enter(machine.sequence, entries);
+                        machine.apply(event);
+                    }
+                }
                 Batch::Snapshot(state) => machine.state = *state,
             }
         }
@@ -80,7 +115,7 @@ impl Machine {
     /// What readers may see of this state.
     #[must_use]
     pub fn view(&self) -> View {
-        View::of(&self.state)
+        View::of(&self.state, self.audit.clone())
     }
 
     /// Whether a command may happen now, and what follows from it. Changes nothing.
@@ -118,6 +153,11 @@ impl Machine {
     /// Takes an event in.
     pub fn apply(&mut self, event: &Event) {
         self.state.apply(event);
+    }
+
+    /// The audit of the records that it was replayed from, and the sequence of the last of them.
+    pub(crate) fn audit(&self) -> (&Log, u64) {
+        (&self.audit, self.sequence)
     }
 
     pub(crate) fn state(&self) -> &State {

@@ -13,11 +13,15 @@ use std::time::Duration;
 use rustls_pki_types::UnixTime;
 use stoa_attestation::Floors;
 use stoa_attestation::channel::{CoordinatorState, Transition};
-use stoa_manifest::Manifest;
+use stoa_manifest::{Action, Manifest};
 
+use crate::approve;
+use crate::audit::{Entry, Log};
 use crate::board::Board;
 use crate::ca::Certified;
+use crate::caller::Caller;
 use crate::certificate::Certificate;
+use crate::denied::{Denials, Denied};
 use crate::event::Founded;
 use crate::floor::in_time;
 use crate::identity::trust_domain;
@@ -46,6 +50,8 @@ pub struct View {
     collateral: Arc<Floors>,
     board: Arc<Board>,
     refusals: Arc<Mutex<VecDeque<Refused>>>,
+    audit: Arc<Mutex<Log>>,
+    denials: Arc<Denials>,
 }
 
 /// How one marble stands.
@@ -91,7 +97,7 @@ pub struct Refused {
 
 impl View {
     /// The view of a state, with a board of its own.
-    pub(crate) fn of(state: &State) -> Self {
+    pub(crate) fn of(state: &State, audit: Log) -> Self {
         Self {
             floor: 0,
             root: None,
@@ -104,6 +110,8 @@ impl View {
             collateral: Arc::default(),
             board: Arc::new(Board::of(state)),
             refusals: Arc::default(),
+            audit: Arc::new(Mutex::new(audit)),
+            denials: Arc::default(),
         }
         .with_policy_of(state)
     }
@@ -122,6 +130,8 @@ impl View {
             collateral: Arc::clone(&state.collateral),
             board: Arc::clone(&self.board),
             refusals: Arc::clone(&self.refusals),
+            audit: Arc::clone(&self.audit),
+            denials: Arc::clone(&self.denials),
         }
     }
 
@@ -283,6 +293,48 @@ impl View {
             marble,
             time: now.as_secs(),
         });
+    }
+
+    /// What was done to the mesh, newest first: at most `length` entries with numbers below `before`, and at most
+    /// [`crate::audit::AUDIT_PAGE_MAX`].
+    ///
+    /// # Errors
+    /// [`Refusal::StateNotAccepting`] before the first manifest, [`Refusal::UserUnknown`], [`Refusal::NotPermitted`]: it
+    /// is for users who may `ReadAudit`.
+    pub fn audit(
+        &self,
+        caller: &Caller,
+        before: u64,
+        length: usize,
+    ) -> Result<Vec<Entry>, Refusal> {
+        self.may_audit(caller)?;
+        Ok(self.log().page(before, length))
+    }
+
+    /// Whom the coordinator said no to, of users the last [`crate::denied::DENIED_MAX`] and as many others.
+    ///
+    /// # Errors
+    /// As [`Self::audit`].
+    pub fn denied(&self, caller: &Caller) -> Result<Vec<Denied>, Refusal> {
+        self.may_audit(caller)?;
+        Ok(self.denials.all())
+    }
+
+    /// Remembers that someone was refused who asked for what users may ask for. Not journaled, as [`Self::note_refusal`].
+    pub fn note_denied(&self, denied: Denied) {
+        self.denials.note(denied);
+    }
+
+    fn may_audit(&self, caller: &Caller) -> Result<(), Refusal> {
+        let manifest = self.manifest().ok_or(Refusal::StateNotAccepting {
+            state: self.state(),
+        })?;
+        approve::permitted(manifest, caller, Action::ReadAudit, &[], "the audit").map(|_| ())
+    }
+
+    pub(crate) fn log(&self) -> MutexGuard<'_, Log> {
+        // The log is whole after every statement that changes it.
+        self.audit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The moment that `now` never lies before: the time of the newest event.

@@ -196,7 +196,8 @@ impl Shell {
         let replayed = read_back
             .map_err(|error| crate::error::chain(&error))
             .and_then(|(journal, batches)| {
-                let machine = Machine::replay(&batches).map_err(|error| error.to_string())?;
+                let machine = Machine::replay_after(journal.base(), &batches)
+                    .map_err(|error| error.to_string())?;
                 Ok((journal, machine))
             });
         match replayed {

@@ -9,6 +9,9 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
+/// Characters of a name that an error repeats.
+const NAME_CHARS_SHOWN: usize = 80;
+
 /// Body of `POST` secrets: an object, name -> value. Members that stand twice are both here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretsGiven(pub Vec<(String, SecretValue)>);
@@ -111,10 +114,17 @@ impl SecretsGiven {
         names.sort_unstable();
         let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
         match twice.and_then(<[&str]>::first) {
-            Some(name) => Err(format!("unclear: secret {name:.80?} stands twice")),
+            Some(name) => Err(format!("unclear: secret {} stands twice", shown(name))),
             None => Ok(given),
         }
     }
+}
+
+/// A name that somebody sent, in so few characters that it can be told.
+#[must_use]
+pub fn shown(name: &str) -> String {
+    let start: String = name.chars().take(NAME_CHARS_SHOWN).collect();
+    format!("{start:?}")
 }
 
 #[cfg(test)]

@@ -8,12 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Extension, Query, State as Shared};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use axum::Json;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::pem::PemObject as _;
@@ -88,9 +88,10 @@ pub(super) async fn read(
     let read = ReadSecrets { names, caller };
     let outcome = app.writer()?.submit(Command::ReadSecrets(read)).await?;
     let Outcome::SecretsRead(values) = outcome else {
-        return Err(
-            EdgeError::Bug("reading secrets had the outcome of another command".to_owned()).into(),
-        );
+        return Err(EdgeError::Bug(
+            "reading secrets had the outcome of another command".to_owned(),
+        )
+        .into());
     };
     tracing::info!(
         event = "secrets.read",
@@ -123,10 +124,13 @@ fn asked(
     let mut names = BTreeSet::new();
     for (key, name) in pairs {
         if key != "name" {
-            return Err(invalid(format!("one with the member {key:.80?}")));
+            return Err(invalid(format!(
+                "one with the member {}",
+                wire::shown(&key)
+            )));
         }
         if let Some(name) = names.replace(name) {
-            return Err(invalid(format!("one with {name:.80?} twice")));
+            return Err(invalid(format!("one with {} twice", wire::shown(&name))));
         }
     }
     Ok(names)
@@ -134,17 +138,25 @@ fn asked(
 
 /// The values of a body. Errors say where, and never repeat what stands there.
 fn given(bytes: &[u8]) -> Result<BTreeMap<String, Given>, EdgeError> {
-    let invalid = |got: String| EdgeError::RequestInvalid {
+    let invalid = |got: String| {
+        EdgeError::RequestInvalid {
         what: "the body with secrets",
         got,
         wanted: "an object, name -> {\"Key\": base64} or {\"Cert\": PEM or base64, \"Private\": PEM or base64}"
             .to_owned(),
+    }
     };
     let wire::SecretsGiven(members) = wire::SecretsGiven::parse(bytes).map_err(invalid)?;
     let mut given = BTreeMap::new();
     for (name, value) in members {
-        let wrong = |member: &str| invalid(format!("unreadable: {member} of secret {name:.80?}"));
-        let octets = |text: &wire::SecretText| STANDARD.decode(text.0.as_bytes()).map(Zeroizing::new);
+        let wrong = |member: &str| {
+            invalid(format!(
+                "unreadable: {member} of secret {}",
+                wire::shown(&name)
+            ))
+        };
+        let octets =
+            |text: &wire::SecretText| STANDARD.decode(text.0.as_bytes()).map(Zeroizing::new);
         let key = value.key.as_ref().map(octets).transpose();
         let certificate = value.cert.as_ref().map(certificate).transpose();
         let private = value.private.as_ref().map(private).transpose();
@@ -176,7 +188,10 @@ fn certificate(text: &wire::SecretText) -> Result<Vec<u8>, NotRead> {
 fn private(text: &wire::SecretText) -> Result<Zeroizing<Vec<u8>>, NotRead> {
     let text = text.0.trim();
     if !text.starts_with("-----BEGIN ") {
-        return STANDARD.decode(text).map(Zeroizing::new).map_err(|_| NotRead);
+        return STANDARD
+            .decode(text)
+            .map(Zeroizing::new)
+            .map_err(|_| NotRead);
     }
     match PrivateKeyDer::from_pem_slice(text.as_bytes()) {
         Ok(PrivateKeyDer::Pkcs8(mut key)) => {
@@ -245,7 +260,10 @@ mod tests {
             private: Some(Zeroizing::new(vec![5; 138])),
         };
         let values = BTreeMap::from([
-            ("\u{1}\u{2}\"\\".repeat(60), SecretValue::Bytes(Zeroizing::new(vec![1; 65536]))),
+            (
+                "\u{1}\u{2}\"\\".repeat(60),
+                SecretValue::Bytes(Zeroizing::new(vec![1; 65536])),
+            ),
             ("b".to_owned(), certificate),
         ]);
         let body = answer(&values).unwrap();
@@ -254,7 +272,10 @@ mod tests {
         let again = serde_json::to_vec(&read.secrets).unwrap();
         let given = given(&again).unwrap();
         assert_eq!(given["b"].private.as_ref().unwrap().as_slice(), [5; 138]);
-        assert_eq!(given["b"].certificate.as_ref().unwrap().as_slice(), [3; 1000]);
+        assert_eq!(
+            given["b"].certificate.as_ref().unwrap().as_slice(),
+            [3; 1000]
+        );
         let first = given.keys().next().unwrap();
         assert_eq!(given[first].key.as_ref().unwrap().len(), 65536);
     }
@@ -263,12 +284,30 @@ mod tests {
     fn what_can_not_be_read_is_named_and_never_repeated() {
         let pem = "-----BEGIN CERTIFICATE-----\\naHVzaA==\\n-----END CERTIFICATE-----\\n";
         for (body, cause) in [
-            (r#"{"a": {"Key": "hush!"}}"#.to_owned(), "unreadable: Key of secret \"a\""),
-            (r#"{"a": {"Key": "aHVzaB=="}}"#.to_owned(), "unreadable: Key of secret \"a\""),
-            (r#"{"a": {"Cert": "hush!"}}"#.to_owned(), "unreadable: Cert of secret \"a\""),
-            (format!(r#"{{"a": {{"Cert": "{pem}{pem}"}}}}"#), "unreadable: Cert of secret \"a\""),
-            (format!(r#"{{"a": {{"Private": "{pem}"}}}}"#), "unreadable: Private of secret \"a\""),
-            (r#"{"a": {"Key": "aHVzaA=="}, "a": {"Key": "aHVzaA=="}}"#.to_owned(), "stands twice"),
+            (
+                r#"{"a": {"Key": "hush!"}}"#.to_owned(),
+                "unreadable: Key of secret \"a\"",
+            ),
+            (
+                r#"{"a": {"Key": "aHVzaB=="}}"#.to_owned(),
+                "unreadable: Key of secret \"a\"",
+            ),
+            (
+                r#"{"a": {"Cert": "hush!"}}"#.to_owned(),
+                "unreadable: Cert of secret \"a\"",
+            ),
+            (
+                format!(r#"{{"a": {{"Cert": "{pem}{pem}"}}}}"#),
+                "unreadable: Cert of secret \"a\"",
+            ),
+            (
+                format!(r#"{{"a": {{"Private": "{pem}"}}}}"#),
+                "unreadable: Private of secret \"a\"",
+            ),
+            (
+                r#"{"a": {"Key": "aHVzaA=="}, "a": {"Key": "aHVzaA=="}}"#.to_owned(),
+                "stands twice",
+            ),
             (r#"{"a": "hush!"}"#.to_owned(), "unreadable at line 1"),
         ] {
             let text = given(body.as_bytes()).unwrap_err().to_string();
@@ -292,8 +331,18 @@ mod tests {
         };
         let got = ask("name=a%2Fb&name=..%2F..%2Fc&name=%00").unwrap();
         assert!(got.contains("a/b") && got.contains("../../c") && got.contains("\0"));
-        assert_eq!(ask(&many(SECRETS_ASKED_MAX)).unwrap().len(), SECRETS_ASKED_MAX);
-        for bad in ["", "name", "name=a&name=a", "name=a&name=%61", "s=a", "name=a&x=b"] {
+        assert_eq!(
+            ask(&many(SECRETS_ASKED_MAX)).unwrap().len(),
+            SECRETS_ASKED_MAX
+        );
+        for bad in [
+            "",
+            "name",
+            "name=a&name=a",
+            "name=a&name=%61",
+            "s=a",
+            "name=a&x=b",
+        ] {
             let got = ask(bad);
             // `name` alone asks for the secret with the empty name, which no manifest has.
             assert!(got.is_err() || bad == "name", "{bad}: {got:?}");
