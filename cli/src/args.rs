@@ -18,6 +18,7 @@ Deploy
   secret      set, get
 Operate
   status      State of the coordinator, marbles and certificates
+  audit       What was done to the mesh, by whom, and who was refused
   collateral  fetch, show, pack
   doctor      Test each step of attestation on this host and name the one that fails
 Learn
@@ -112,6 +113,12 @@ Examples:
   stoa status --url https://mesh.example:4433
   stoa status --url https://mesh.example:4433 --coordinator stoa.json --json")]
     Status(Trusted),
+    /// What was done to the mesh, by whom, and who was refused: for users who may ReadAudit
+    #[command(after_help = "\
+Examples:
+  stoa audit --cert carol.pem --key carol.key --url https://mesh.example:4433 --coordinator stoa.json
+  stoa audit --before 120 --json --cert carol.pem --key carol.key")]
+    Audit(Audit),
     /// What the vendor says of platforms: fetch it, show it, pack it for a coordinator that reaches no vendor
     #[command(after_help = "\
 Examples:
@@ -400,6 +407,21 @@ pub(crate) enum ManifestCommand {
         #[command(flatten)]
         trusted: Trusted,
     },
+}
+
+/// `stoa audit`
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// Only what was done before the entry of this number
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) before: Option<u64>,
+    /// At most so many entries, the newest
+    #[arg(long, value_name = "COUNT", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=256))]
+    pub(crate) limit: u64,
+    #[command(flatten)]
+    pub(crate) user: UserFiles,
+    #[command(flatten)]
+    pub(crate) trusted: Trusted,
 }
 
 /// `stoa secret`

@@ -4,6 +4,7 @@
 //! that, [`Pin::Root`] lets only leaves of the verified root through.
 //! Does not live here: the judgement (`judge`), what to do on an error (the CLI).
 
+mod audit;
 mod endpoint;
 mod error;
 mod identity;
@@ -31,6 +32,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::json;
 
+pub use audit::AUDIT_ANSWER_BYTES_MAX;
 pub use endpoint::{BadUrl, Endpoint, PORT};
 pub use error::{Fault, HttpError, Refused};
 pub use identity::{BadIdentity, Identity};

@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Deserializer};
 
+mod audit;
 mod error;
 mod manifest;
 mod secrets;
 mod statement;
 mod status;
 
+pub use audit::{Audit, AuditDenied, AuditEntry, AuditRefused};
 pub use error::{ErrorBody, ErrorField};
 pub use manifest::{ManifestInForce, ManifestSet, UpdateAgreed, UpdateCancelled, UpdateWaiting};
 pub use secrets::{SecretText, SecretValue, SecretsGiven, SecretsRead, SecretsSet, shown};

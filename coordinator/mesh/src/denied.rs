@@ -19,8 +19,8 @@ pub struct Denied {
     pub time: u64,
     /// SHA-256 of their client certificate; `None` if there was none.
     pub certificate: Option<[u8; 32]>,
-    /// What they asked for: `secret-set`, `secret-read`, `update`, `update-cancel`, `audit`.
-    pub what: &'static str,
+    /// What they asked for: method and path.
+    pub what: String,
     /// Stable code of the refusal.
     pub code: &'static str,
     /// The refusal in words, at most [`DENIED_REASON_CHARS_MAX`] characters.
@@ -66,7 +66,7 @@ mod tests {
         let one = |code: &'static str| Denied {
             time: 1,
             certificate: None,
-            what: "audit",
+            what: "GET /audit".to_owned(),
             code,
             reason: "é".repeat(5000),
         };

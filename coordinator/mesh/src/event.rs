@@ -158,6 +158,8 @@ pub struct Updated {
     pub agreed: BTreeSet<String>,
     /// Of the shared secrets that were made anew, the ones before.
     pub previous: BTreeMap<String, Secret>,
+    /// A new secret in the place of that of founding, if the manifest asks for one.
+    pub(crate) derivation: Option<DerivationSecret>,
 }
 
 /// A user set secrets.

@@ -261,6 +261,7 @@ impl Machine {
                     },
                     agreed,
                     previous: update.previous.clone(),
+                    derivation: update.derivation.clone(),
                 }))),
             },
         )

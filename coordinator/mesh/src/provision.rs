@@ -15,6 +15,7 @@ use rand_core::CryptoRng;
 use rustls_pki_types::UnixTime;
 use sha2::{Digest, Sha256};
 use stoa_attestation::channel::LeafReceipt;
+use stoa_manifest::template::Generation;
 use stoa_manifest::{Marble, SecretBinding};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -137,7 +138,21 @@ pub fn draft(
         },
         instance: &instance,
     };
-    let own = secrets::of_instance(&ground.policy.manifest, names, &owner, &issuing, rng)?;
+    let manifest = &ground.policy.manifest;
+    let own = secrets::of_instance(manifest, names, &owner, &issuing, rng)?;
+    let own_before = match &ground.policy.derivation_before {
+        Some(derivation) => {
+            let used = ground.marble.secrets_used();
+            let before = used.filter(|used| used.generation == Generation::Previous);
+            let names = before.map(|used| used.name.as_str());
+            let owner = Owner {
+                derivation,
+                ..owner
+            };
+            secrets::of_instance_before(manifest, names, &owner, &issuing, rng)?
+        }
+        None => BTreeMap::new(),
+    };
     let values = Values {
         marble: ground.marble,
         definitions: ground.policy.manifest.secrets(),
@@ -147,6 +162,7 @@ pub fn draft(
         shared: &ground.policy.shared,
         previous: &ground.policy.previous,
         own: &own,
+        own_before: &own_before,
         user: view.user_secrets(),
     };
     let provision = render(&values, &admission.marble, instance, now)?;

@@ -198,6 +198,8 @@ pub(crate) struct Values<'a> {
     pub(crate) previous: &'a BTreeMap<String, Secret>,
     /// Those of this instance.
     pub(crate) own: &'a BTreeMap<String, Secret>,
+    /// Of those, the symmetric ones as they were derived before the last update, if it made a new root secret.
+    pub(crate) own_before: &'a BTreeMap<String, Secret>,
     /// Those that users set.
     pub(crate) user: &'a BTreeMap<String, SecretValue>,
 }
@@ -236,7 +238,10 @@ impl Scope for Values<'_> {
             Root::Secrets | Root::PreviousSecrets => {
                 let definition = self.definitions.get(name)?;
                 let before = match root {
-                    Root::PreviousSecrets => self.previous.get(name),
+                    Root::PreviousSecrets => {
+                        let shared = self.previous.get(name);
+                        shared.or_else(|| self.own_before.get(name))
+                    }
                     _ => None,
                 };
                 let made = before

@@ -17,7 +17,7 @@ use crate::ca::Certified;
 use crate::certificate::{Certificate, SERIAL_BYTES};
 use crate::event::{Admittance, Admitted, Event, Founded, ManifestSet};
 use crate::identity::Instance;
-use crate::secret::{Secret, SecretValue};
+use crate::secret::{DerivationSecret, Secret, SecretValue};
 
 /// Seconds after a counted activation in which another one under the same key is its retry and does not count.
 pub const RETRY_WINDOW_SECS: u64 = 600;
@@ -70,6 +70,10 @@ pub(crate) struct Policy {
     pub(crate) shared: BTreeMap<String, Secret>,
     /// Of the shared secrets that the last update made anew, the ones before.
     pub(crate) previous: BTreeMap<String, Secret>,
+    /// What secrets of instances are derived from, if not from the secret of founding.
+    pub(crate) derivation: Option<DerivationSecret>,
+    /// What they were derived from before, if the last update made it anew.
+    pub(crate) derivation_before: Option<DerivationSecret>,
 }
 
 /// A manifest that some users agreed to and that is not in force.
@@ -90,6 +94,8 @@ impl fmt::Debug for Policy {
             .field("manifest", &hex::encode(self.manifest.sha256()))
             .field("shared", &self.shared)
             .field("previous", &self.previous)
+            .field("derivation", &self.derivation)
+            .field("derivation_before", &self.derivation_before)
             .finish()
     }
 }
@@ -154,6 +160,13 @@ impl fmt::Debug for IssuedLeaf {
 }
 
 impl State {
+    /// What secrets of instances are derived from.
+    pub(crate) fn derivation(&self) -> Option<&DerivationSecret> {
+        let policy = self.policy.as_ref();
+        let new = policy.and_then(|policy| policy.derivation.as_ref());
+        new.or_else(|| self.founded.as_ref().map(|founded| &founded.derivation))
+    }
+
     /// What a secret of the whole mesh is, if it was made or set.
     pub(crate) fn value_of(&self, name: &str) -> Option<SecretValue> {
         let set = self.user_secrets.get(name).cloned();
@@ -168,7 +181,7 @@ impl State {
             Event::Founded(founded) => self.founded = Some(Arc::clone(founded)),
             Event::Started(started) => self.coordinator_leaf = Some(Arc::new(started.leaf.clone())),
             Event::Rotated(rotated) => self.issuing = Some(Arc::new(rotated.issuing.clone())),
-            Event::ManifestSet(set) => self.apply_manifest(set, BTreeMap::new()),
+            Event::ManifestSet(set) => self.apply_manifest(set, BTreeMap::new(), None),
             Event::Proposed(proposed) => {
                 self.pending = Some(Arc::new(Pending {
                     since: proposed.time,
@@ -183,7 +196,10 @@ impl State {
                 }
             }
             Event::Cancelled(_) => self.pending = None,
-            Event::Updated(updated) => self.apply_manifest(&updated.set, updated.previous.clone()),
+            Event::Updated(updated) => {
+                let (previous, new) = (updated.previous.clone(), updated.derivation.clone());
+                self.apply_manifest(&updated.set, previous, new);
+            }
             Event::Admitted(admitted) => self.apply_admitted(admitted),
             Event::CollateralSeen(seen) => {
                 Arc::make_mut(&mut self.collateral).raise(&seen.floors);
@@ -195,7 +211,17 @@ impl State {
         }
     }
 
-    fn apply_manifest(&mut self, set: &ManifestSet, previous: BTreeMap<String, Secret>) {
+    fn apply_manifest(
+        &mut self,
+        set: &ManifestSet,
+        previous: BTreeMap<String, Secret>,
+        new: Option<DerivationSecret>,
+    ) {
+        let old = self.derivation().cloned();
+        let overridden = self
+            .policy
+            .as_ref()
+            .and_then(|policy| policy.derivation.clone());
         let transition = Transition {
             manifest_sha256: set.manifest.sha256(),
             epoch: set.epoch,
@@ -221,6 +247,8 @@ impl State {
             manifest: Arc::clone(&set.manifest),
             shared: set.shared.clone(),
             previous,
+            derivation_before: new.as_ref().and(old),
+            derivation: new.or(overridden),
         }));
     }
 

@@ -385,7 +385,9 @@ impl View {
     }
 
     pub(crate) fn derivation(&self) -> Option<&DerivationSecret> {
-        self.root.as_ref().map(|founded| &founded.derivation)
+        let policy = self.policy.as_ref();
+        let new = policy.and_then(|policy| policy.derivation.as_ref());
+        new.or_else(|| self.root.as_ref().map(|founded| &founded.derivation))
     }
 
     pub(crate) fn policy(&self) -> Option<&Policy> {

@@ -55,6 +55,17 @@ pub struct SetSecrets {
 }
 
 impl SetSecrets {
+    /// Whether `caller` could set some secret: nobody else's body is read.
+    ///
+    /// # Errors
+    /// [`Refusal::StateNotAccepting`] before the first manifest, [`Refusal::UserUnknown`], [`Refusal::NotPermitted`].
+    pub fn may(view: &View, caller: &Caller) -> Result<(), Refusal> {
+        let manifest = view.manifest().ok_or(Refusal::StateNotAccepting {
+            state: view.state(),
+        })?;
+        approve::permitted(manifest, caller, Action::WriteSecret, &[], "any secret").map(|_| ())
+    }
+
     /// Judges who asks, then each value by what the manifest in force says of its secret.
     ///
     /// # Errors

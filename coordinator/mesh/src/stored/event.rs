@@ -31,6 +31,7 @@ const TAG_CANCELLED: u16 = 9;
 const TAG_UPDATED: u16 = 10;
 const TAG_SECRETS_SET: u16 = 20;
 const TAG_SECRETS_READ: u16 = 21;
+const TAG_UPDATED_WITH_ROOT_SECRET: u16 = 22;
 
 const ENTRY_ACTIVATED: u8 = 1;
 const ENTRY_RETRIED: u8 = 2;
@@ -68,10 +69,14 @@ pub(super) fn put(out: &mut dyn Put, event: &Event) {
             put_agreed(out, cancelled);
         }
         Event::Updated(updated) => {
-            out.u16(TAG_UPDATED);
+            let new = updated.derivation.as_ref();
+            out.u16(new.map_or(TAG_UPDATED, |_| TAG_UPDATED_WITH_ROOT_SECRET));
             put_set(out, &updated.set);
             put_names(out, &updated.agreed);
             put_secrets(out, &updated.previous);
+            if let Some(new) = new {
+                out.field(new.0.as_slice());
+            }
         }
         Event::Rotated(rotated) => {
             out.u16(TAG_ROTATED);
@@ -132,11 +137,19 @@ pub(super) fn take(bytes: &[u8]) -> Result<Event, Damaged> {
         }
         TAG_AGREED => Event::Agreed(Arc::new(take_agreed(&mut reader)?)),
         TAG_CANCELLED => Event::Cancelled(Arc::new(take_agreed(&mut reader)?)),
-        TAG_UPDATED => Event::Updated(Arc::new(Updated {
-            set: take_set(&mut reader)?,
-            agreed: names(&mut reader)?,
-            previous: secrets(&mut reader)?,
-        })),
+        tag @ (TAG_UPDATED | TAG_UPDATED_WITH_ROOT_SECRET) => {
+            let mut updated = Updated {
+                set: take_set(&mut reader)?,
+                agreed: names(&mut reader)?,
+                previous: secrets(&mut reader)?,
+                derivation: None,
+            };
+            if tag == TAG_UPDATED_WITH_ROOT_SECRET {
+                let new = Zeroizing::new(reader.exact("derivation secret")?);
+                updated.derivation = Some(DerivationSecret(new));
+            }
+            Event::Updated(Arc::new(updated))
+        }
         TAG_ROTATED => Event::Rotated(Arc::new(Rotated {
             time: reader.u64("time")?,
             issuing: authority(&mut reader)?,

@@ -4,7 +4,8 @@
 //! LP(policy 0|1) [manifest LP(transition head) secrets] history activated instances`, lists with their count in front.
 //! Version 2 has the floors of collateral behind it, and is written if there are any. Version 3 has behind these
 //! `LP(update that waits 0|1) [LP(since) manifest names] secrets` (the ones before), and is written if there is one of both.
-//! Version 4 has behind these what users set, and is written if there is any.
+//! Version 4 has behind these what users set, and `LP(derivation secret or empty) LP(the one before or empty)` if it is not
+//! that of founding, and is written if there is any of it.
 //!
 //! Does not live here: fields that several layouts share (`field`).
 
@@ -34,7 +35,9 @@ pub(super) fn put(out: &mut dyn Put, state: &State) {
     let previous = state.policy.as_ref().map(|policy| &policy.previous);
     let with_updates = state.pending.is_some() || previous.is_some_and(|some| !some.is_empty());
     // A version has all that the ones before it have.
-    let version = if !state.user_secrets.is_empty() {
+    let rotated = state.policy.as_ref();
+    let rotated = rotated.is_some_and(|policy| policy.derivation.is_some());
+    let version = if rotated || !state.user_secrets.is_empty() {
         VERSION_WITH_USER_SECRETS
     } else if with_updates {
         VERSION_WITH_UPDATES
@@ -90,7 +93,22 @@ pub(super) fn put(out: &mut dyn Put, state: &State) {
     }
     if version >= VERSION_WITH_USER_SECRETS {
         put_values(out, &state.user_secrets);
+        let policy = state.policy.as_deref();
+        put_derivation(out, policy.and_then(|policy| policy.derivation.as_ref()));
+        put_derivation(
+            out,
+            policy.and_then(|policy| policy.derivation_before.as_ref()),
+        );
     }
+}
+
+fn put_derivation(out: &mut dyn Put, derivation: Option<&DerivationSecret>) {
+    out.field(derivation.map_or(&[], |secret| secret.0.as_slice()));
+}
+
+fn take_derivation(reader: &mut Reader<'_>) -> Result<Option<DerivationSecret>, Damaged> {
+    let secret = reader.optional("derivation secret")?;
+    Ok(secret.map(|secret| DerivationSecret(Zeroizing::new(secret))))
 }
 
 fn put_option<T>(out: &mut dyn Put, value: Option<&T>, put: impl Fn(&mut dyn Put, &T)) {
@@ -151,6 +169,8 @@ pub(super) fn take(reader: &mut Reader<'_>) -> Result<State, Damaged> {
             manifest,
             shared: secrets(reader)?,
             previous: BTreeMap::new(),
+            derivation: None,
+            derivation_before: None,
         })
     })?;
     state.history = (0..count(reader, "manifests of the history")?)
@@ -177,6 +197,11 @@ pub(super) fn take(reader: &mut Reader<'_>) -> Result<State, Damaged> {
     }
     if version >= VERSION_WITH_USER_SECRETS {
         state.user_secrets = Arc::new(values(reader)?);
+        let (derivation, before) = (take_derivation(reader)?, take_derivation(reader)?);
+        if let Some(policy) = &mut state.policy {
+            let policy = Arc::make_mut(policy);
+            (policy.derivation, policy.derivation_before) = (derivation, before);
+        }
     }
     Ok(state)
 }

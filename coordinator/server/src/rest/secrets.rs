@@ -22,7 +22,7 @@ use stoa_mesh::{Command, Given, Outcome, ReadSecrets, SecretValue, SetSecrets};
 use stoa_proto::wire;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::{ApiError, UPDATE_TRIES_MAX, caller, prepared};
+use super::{ApiError, UPDATE_TRIES_MAX, caller, open, prepared};
 use crate::app::App;
 use crate::error::EdgeError;
 use crate::listener::Session;
@@ -45,11 +45,12 @@ pub(super) async fn set(
         limit: SECRETS_BYTES_MAX,
     })?;
     let writer = app.writer()?.clone();
+    let caller = caller(&session);
+    SetSecrets::may(open(&app.window.look())?, &caller)?;
     let given = given(&bytes);
     wipe(bytes);
     let given = given?;
     let names: Vec<String> = given.keys().cloned().collect();
-    let caller = caller(&session);
     let mut tries = 1;
     let outcome = loop {
         let given = given.clone();
