@@ -14,7 +14,7 @@ pub use error::{ErrorBody, ErrorField};
 pub use manifest::{ManifestInForce, ManifestSet, UpdateAgreed, UpdateCancelled, UpdateWaiting};
 pub use secrets::{SecretText, SecretValue, SecretsGiven, SecretsRead, SecretsSet, shown};
 pub use statement::{Statement, StatementBody, StatementRefusal, StatementTransition};
-pub use status::{IdentityExpiry, MarbleCount, Status};
+pub use status::{IdentityExpiry, MarbleCount, Status, UpdateCount};
 
 /// serde takes an absent member of type `Option` for null; with this function it must be there.
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(

@@ -216,12 +216,12 @@ fn wider(role: &Role) -> Vec<Role> {
         "Secrets" => (&["u", "v"], &["ReadSecret", "WriteSecret"]),
         _ => (&[], &[]),
     };
-    let by_name = names.iter().map(|name| {
+    let by_name = names.iter().map(|&name| {
         let mut wider = role.clone();
         wider.names.insert(name);
         wider
     });
-    let by_action = actions.iter().map(|action| {
+    let by_action = actions.iter().map(|&action| {
         let mut wider = role.clone();
         wider.actions.insert(action);
         wider

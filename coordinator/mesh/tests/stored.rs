@@ -184,9 +184,43 @@ fn secrets_of_users() -> (Mesh, Vec<(&'static str, Vec<u8>)>) {
     (mesh, records)
 }
 
+/// An update that makes a new root secret: its record, and a snapshot behind it.
+fn new_root_secret() -> (Mesh, Vec<(&'static str, Vec<u8>)>) {
+    let pem = support::user(0).0;
+    let head = format!(
+        r#"{{"Users": {{"ann": {{"Certificate": "{pem}", "Roles": ["updater"]}}}},
+            "Roles": {{"updater": {{"ResourceType": "Manifest", "Actions": ["UpdateManifest"]}}}},"#
+    );
+    let text = MANIFEST.replacen('{', &head, 1);
+    let next = text.replacen('{', r#"{"Config": {"RotateRootSecret": true},"#, 1);
+    let mut mesh = Mesh::with_manifest(1, &text);
+    let caller = Caller {
+        certificate: Some(support::user(0).1),
+    };
+    let (view, next) = (mesh.view(), support::manifest(&next));
+    let update = Update::prepare(&view, next, caller, &*mesh.keys, at(START), &mut mesh.rng);
+    mesh.run(Command::Update(update.unwrap()), START).unwrap();
+    let record = mesh.journal.last().unwrap().clone();
+    let snapshot = mesh.sequencer.machine().snapshot().to_vec();
+    let records = vec![
+        ("updated-root-secret", record),
+        ("snapshot-4-root-secret", snapshot),
+    ];
+    (mesh, records)
+}
+
 #[test]
 fn records_of_secrets_that_users_set_and_read_are_written_and_read_as_in_their_golden_files() {
-    let (mesh, records) = secrets_of_users();
+    as_in_their_golden_files(secrets_of_users());
+}
+
+#[test]
+fn records_of_a_new_root_secret_are_written_and_read_as_in_their_golden_files() {
+    as_in_their_golden_files(new_root_secret());
+}
+
+/// The last of the records is a snapshot of what all the others made.
+fn as_in_their_golden_files((mesh, records): (Mesh, Vec<(&'static str, Vec<u8>)>)) {
     let mut read: Vec<Vec<u8>> = records
         .iter()
         .map(|(name, bytes)| kept(name, bytes))

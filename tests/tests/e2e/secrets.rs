@@ -28,7 +28,7 @@ fn user_file(name: &str) -> String {
     folder.join(name).display().to_string()
 }
 
-/// `ann` may update, `ops` write, `bob` read, `guest` nothing. `worker` needs `word`.
+/// `ann` may update and audit, `ops` write, `bob` read, `guest` nothing. `worker` needs `word`.
 fn manifest(budget: u64) -> Value {
     let user = |name: &str, roles: &[&str]| {
         let pem = std::fs::read_to_string(user_file(&format!("{name}.pem"))).unwrap();
@@ -48,11 +48,12 @@ fn manifest(budget: u64) -> Value {
             "other": {"Type": "plain", "UserDefined": true},
         },
         "Users": {
-            "ann": user("ann", &["updater"]), "ops": user("ops", &["writer"]),
+            "ann": user("ann", &["updater", "auditor"]), "ops": user("ops", &["writer"]),
             "bob": user("bob", &["reader"]), "guest": user("guest", &[]),
         },
         "Roles": {
             "updater": {"ResourceType": "Manifest", "Actions": ["UpdateManifest"]},
+            "auditor": {"ResourceType": "Audit", "Actions": ["ReadAudit"]},
             "writer": {"ResourceType": "Secrets", "ResourceNames": ["word", "tls"], "Actions": ["WriteSecret"]},
             "reader": {"ResourceType": "Secrets", "ResourceNames": ["word", "tls", "shared"], "Actions": ["ReadSecret"]},
         },
@@ -243,6 +244,93 @@ fn users_set_and_read_secrets_of_a_mesh_that_runs_and_a_crash_loses_none() {
         text.contains("[reference-missing]") && text.contains("nothing was changed"),
         "{text}"
     );
+}
+
+#[test]
+fn an_auditor_sees_what_was_done_and_who_was_refused_and_no_secret() {
+    let mut secrets = set_up();
+    let first = secrets.file("first.json", &json!({"word": {"Key": ONE}}));
+    let second = secrets.file("second.json", &json!({"word": {"Key": TWO}}));
+    for file in [&first, &second, &first] {
+        secrets.done("ops", &["secret", "set", file]);
+    }
+    secrets.done("bob", &["secret", "get", "word", "--stdout"]);
+    secrets.refused(
+        "guest",
+        &["secret", "get", "word", "--stdout"],
+        1,
+        "not-permitted",
+    );
+    secrets.refused("guest", &["audit"], 1, "not-permitted");
+    secrets.refused("ops", &["audit"], 1, "not-permitted");
+    let next = secrets.file("next.json", &manifest(11));
+    secrets.done("ann", &["manifest", "update", &next]);
+    let printed = secrets.done("ann", &["audit", "--json"]);
+    let audit: Value = serde_json::from_str(&printed).unwrap();
+    let entries = audit["audit"]["entries"].as_array().unwrap();
+    let brief: Vec<(&str, &str)> = entries
+        .iter()
+        .rev()
+        .map(|entry| {
+            let user = entry["user"].as_str().unwrap_or("");
+            (entry["what"].as_str().unwrap(), user)
+        })
+        .collect();
+    assert_eq!(
+        brief,
+        [
+            ("founded", ""),
+            ("manifest-set", ""),
+            ("secret-set", "ops"),
+            ("secret-set", "ops"),
+            ("secret-set", "ops"),
+            ("secret-read", "bob"),
+            ("manifest-updated", "ann"),
+        ]
+    );
+    // Newest first: update, read, then one, two, one.
+    assert_eq!(entries[2]["after"], entries[4]["after"]);
+    assert_eq!(entries[1]["after"], entries[2]["after"]);
+    assert_ne!(entries[3]["after"], entries[4]["after"]);
+    assert_eq!(entries[4]["before"], Value::Null);
+    assert_eq!(entries[0]["after"], audit["history"][1]["manifest_sha256"]);
+    let denied = audit["audit"]["denied"].as_array().unwrap();
+    let whats: Vec<_> = denied
+        .iter()
+        .map(|one| one["what"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        whats,
+        [
+            "GET /api/stoa/v1/secrets",
+            "GET /api/stoa/v1/audit",
+            "GET /api/stoa/v1/audit"
+        ]
+    );
+    assert_ne!(
+        denied[1]["certificate_sha256"],
+        denied[2]["certificate_sha256"]
+    );
+    assert!(
+        !printed.contains(ONE) && !printed.contains(TWO),
+        "{printed}"
+    );
+    let text = secrets.done("ann", &["audit", "--limit", "2"]);
+    assert!(
+        text.contains("secret-read word  by bob (") && !text.contains("secret-set"),
+        "{text}"
+    );
+    assert!(
+        text.contains("[not-permitted]") && text.contains("number 2"),
+        "{text}"
+    );
+
+    // It comes from the journal; who was refused does not.
+    secrets.crash();
+    let again = secrets.done("ann", &["audit", "--json"]);
+    let again: Value = serde_json::from_str(&again).unwrap();
+    assert_eq!(again["audit"]["entries"], audit["audit"]["entries"]);
+    assert_eq!(again["audit"]["denied"], json!([]));
 }
 
 #[test]
