@@ -199,16 +199,12 @@ fn bytes_of(given: Given, exactly: Option<usize>) -> Result<SecretValue, String>
     };
     let bytes = key.len();
     match exactly {
-        Some(exactly) if exactly != bytes => {
-            return Err(format!(
-                "Key has {bytes} bytes; the manifest says {exactly}"
-            ));
-        }
-        None if !(1..=PLAIN_SECRET_BYTES_MAX).contains(&bytes) => {
-            return Err(format!(
-                "Key has {bytes} bytes; 1 to {PLAIN_SECRET_BYTES_MAX}"
-            ));
-        }
+        Some(exactly) if exactly != bytes => Err(format!(
+            "Key has {bytes} bytes; the manifest says {exactly}"
+        )),
+        None if !(1..=PLAIN_SECRET_BYTES_MAX).contains(&bytes) => Err(format!(
+            "Key has {bytes} bytes; 1 to {PLAIN_SECRET_BYTES_MAX}"
+        )),
         _ => Ok(SecretValue::Bytes(key)),
     }
 }
