@@ -15,8 +15,10 @@ Verify (needs no account on the mesh)
 Deploy
   measure     Print what evidence measures, to be written into a manifest
   manifest    check, import, merge, diff, set, update, pending, cancel, get
+  secret      set, get
 Operate
   status      State of the coordinator, marbles and certificates
+  audit       What was done to the mesh, by whom, and who was refused
   collateral  fetch, show, pack
   doctor      Test each step of attestation on this host and name the one that fails
 Learn
@@ -99,12 +101,24 @@ Examples:
   stoa manifest check manifest.json
   stoa manifest set manifest.json --url https://mesh.example:4433 --coordinator stoa.json")]
     Manifest(Manifest),
+    /// Set secrets that users define, or get those that you may read
+    #[command(after_help = "\
+Examples:
+  stoa secret set secrets.json --cert ann.pem --key ann.key --url https://mesh.example:4433 --coordinator stoa.json
+  stoa secret get api-key --save api-key.json --cert bob.pem --key bob.key")]
+    Secret(Secret),
     /// State of the coordinator, marbles and certificates
     #[command(after_help = "\
 Examples:
   stoa status --url https://mesh.example:4433
   stoa status --url https://mesh.example:4433 --coordinator stoa.json --json")]
     Status(Trusted),
+    /// What was done to the mesh, by whom, and who was refused: for users who may ReadAudit
+    #[command(after_help = "\
+Examples:
+  stoa audit --cert carol.pem --key carol.key --url https://mesh.example:4433 --coordinator stoa.json
+  stoa audit --before 120 --json --cert carol.pem --key carol.key")]
+    Audit(Audit),
     /// What the vendor says of platforms: fetch it, show it, pack it for a coordinator that reaches no vendor
     #[command(after_help = "\
 Examples:
@@ -395,6 +409,57 @@ pub(crate) enum ManifestCommand {
     },
 }
 
+/// `stoa audit`
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// Only what was done before the entry of this number
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) before: Option<u64>,
+    /// At most so many entries, the newest
+    #[arg(long, value_name = "COUNT", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=256))]
+    pub(crate) limit: u64,
+    #[command(flatten)]
+    pub(crate) user: UserFiles,
+    #[command(flatten)]
+    pub(crate) trusted: Trusted,
+}
+
+/// `stoa secret`
+#[derive(Debug, Args)]
+pub(crate) struct Secret {
+    #[command(subcommand)]
+    pub(crate) command: SecretCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretCommand {
+    /// Verify the coordinator, then set secrets, all or none
+    Set {
+        /// JSON: name -> {"Key": base64}, or {"Cert": PEM or base64, "Private": the same}
+        file: PathBuf,
+        #[command(flatten)]
+        user: UserFiles,
+        #[command(flatten)]
+        trusted: Trusted,
+    },
+    /// Verify the coordinator, then read secrets, all or none; that you did is recorded
+    Get {
+        /// Their names in the manifest
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+        /// Write them to this file, which only its owner can read
+        #[arg(long, value_name = "FILE", required_unless_present = "stdout")]
+        save: Option<PathBuf>,
+        /// Print them
+        #[arg(long, conflicts_with = "save")]
+        stdout: bool,
+        #[command(flatten)]
+        user: UserFiles,
+        #[command(flatten)]
+        trusted: Trusted,
+    },
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -421,7 +486,7 @@ mod tests {
                 "{option}"
             );
         }
-        for command in ["evidence", "manifest", "collateral"] {
+        for command in ["evidence", "manifest", "secret", "collateral"] {
             let verbs: Vec<&str> = stoa
                 .find_subcommand(command)
                 .unwrap()

@@ -4,6 +4,7 @@
 //! unreachable or unavailable; 70 our bug. Does not live here: any check of evidence (stoa-client, stoa-attestation).
 
 mod args;
+mod audit;
 mod collateral;
 mod coordinator;
 mod doctor;
@@ -15,8 +16,10 @@ mod first_use;
 mod manifest;
 mod memory;
 mod render;
+mod secret;
 mod status;
 mod terminal;
+mod user;
 mod verify;
 mod world;
 
@@ -50,7 +53,9 @@ fn run(stoa: &Stoa, terminal: &mut Terminal<'_>) -> Exit {
         Command::Evidence(args) => evidence::run(&stoa.global, &args.command, terminal),
         Command::Measure(args) => evidence::measure::run(&stoa.global, args, terminal),
         Command::Manifest(args) => manifest::run(&stoa.global, args, terminal),
+        Command::Secret(args) => secret::run(&stoa.global, args, terminal),
         Command::Status(args) => status::run(&stoa.global, args, terminal),
+        Command::Audit(args) => audit::run(&stoa.global, args, terminal),
         Command::Collateral(args) => collateral::run(&stoa.global, args, terminal),
         Command::Doctor(args) => doctor::run(&stoa.global, args, terminal),
         Command::Explain { code } => explain::run(&stoa.global, code.as_deref(), terminal),

@@ -105,6 +105,19 @@ pub(crate) fn run(
             },
         ),
     ];
+    if let Some(update) = &status.update {
+        let since = UnixTime::since_unix_epoch(core::time::Duration::from_secs(update.since));
+        let text = format!(
+            "sha256:{} waits since {}: {} of {} agreed ({}); may still: {}",
+            update.manifest_sha256,
+            Utc(since),
+            update.agreed.len(),
+            update.needed,
+            update.agreed.join(", "),
+            update.missing.join(", ")
+        );
+        lines.push(line("update", &text));
+    }
     for marble in &status.marbles {
         let budget = marble
             .budget

@@ -4,9 +4,11 @@
 //! that, [`Pin::Root`] lets only leaves of the verified root through.
 //! Does not live here: the judgement (`judge`), what to do on an error (the CLI).
 
+mod audit;
 mod endpoint;
 mod error;
 mod identity;
+mod secrets;
 mod tls;
 
 use core::time::Duration;
@@ -30,9 +32,11 @@ use tokio_rustls::TlsConnector;
 
 use crate::json;
 
+pub use audit::AUDIT_ANSWER_BYTES_MAX;
 pub use endpoint::{BadUrl, Endpoint, PORT};
 pub use error::{Fault, HttpError, Refused};
 pub use identity::{BadIdentity, Identity};
+pub use secrets::{BadSecrets, SECRETS_ANSWER_BYTES_MAX, Secrets};
 
 /// From the first packet to the end of the TLS handshake.
 pub const CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);

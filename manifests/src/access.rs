@@ -8,7 +8,7 @@ use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 use crate::fault::{Path, Sink, quoted};
-use crate::fields::{Fields, not_served};
+use crate::fields::Fields;
 use crate::infrastructure::pem;
 use crate::json::Value;
 use crate::keys::{ACTIONS, RESOURCE_TYPES, ROLE, USER};
@@ -90,7 +90,8 @@ impl Action {
         }
     }
 
-    const ALL: [Self; 5] = [
+    /// All of them.
+    pub const ALL: [Self; 5] = [
         Self::UpdateSecurityVersion,
         Self::ReadSecret,
         Self::WriteSecret,
@@ -176,10 +177,6 @@ pub(crate) fn role(
             return None;
         }
     };
-    if matches!(resource, Resource::Secrets | Resource::Audit) {
-        let what = format!("is \"{resource:?}\"");
-        not_served(&fields.path("ResourceType"), &what, sink);
-    }
     let mut actions = BTreeSet::new();
     for (word, path) in words {
         let action = Action::ALL

@@ -46,7 +46,7 @@ pub use marble::{Marble, Parameter, Reload, SecretBinding, Signal};
 pub use merge::{Conflict, Merged, merge};
 pub use package::Package;
 pub use page::reference_page;
-pub use rights::{Asks, Never};
+pub use rights::{Asks, Never, rotates};
 pub use schema::json_schema;
 pub use secret::{SecretDefinition, SecretKind, Source};
 pub use tls::{Incoming, Outgoing, TlsTag};

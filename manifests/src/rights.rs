@@ -68,6 +68,12 @@ impl Asks {
     }
 }
 
+/// Whether an update from `before` to `after` makes a new root secret: the new manifest asks for it, and it is no raise.
+#[must_use]
+pub fn rotates(before: &Manifest, after: &Manifest) -> bool {
+    after.config().rotate_root_secret && !matches!(Asks::of(before, after), Asks::Raise { .. })
+}
+
 /// The packages whose security version goes up, if that is all that differs and there is one.
 fn raised(before: &Manifest, after: &Manifest) -> Option<Vec<String>> {
     let same_names = before.packages().keys().eq(after.packages().keys());

@@ -84,18 +84,12 @@ impl SecretDefinition {
             _ = fields.bytes(key, sink);
         }
         let kind = kind?;
-        match (kind, source) {
-            (SecretKind::Plain, Source::Shared | Source::Instance) => sink.fault(
+        if kind == SecretKind::Plain && source != Source::User {
+            sink.fault(
                 &fields.path("UserDefined"),
                 "is false: the coordinator can't make a plain secret",
                 "write true, or another Type",
-            ),
-            (_, Source::User) => sink.warn(
-                &fields.path("UserDefined"),
-                "is true, but nobody can set its value yet: marbles that use it are refused",
-                "let the coordinator make it",
-            ),
-            _ => {}
+            );
         }
         let keyless = matches!(kind, SecretKind::SymmetricKey { .. } | SecretKind::Plain);
         if keyless || source == Source::User {

@@ -8,6 +8,10 @@ pub const STATUS: &str = "/api/stoa/v1/status";
 pub const MANIFEST: &str = "/api/stoa/v1/manifest";
 /// `POST` a manifest: a user's yes to it; `GET` the one that waits; `DELETE ?manifest_sha256=<hex>` takes it back.
 pub const UPDATE: &str = "/api/stoa/v1/update";
+/// `POST` values of secrets that users define; `GET ?name=<name>&name=..` reads those and shared ones.
+pub const SECRETS: &str = "/api/stoa/v1/secrets";
+/// `GET ?before=<number>&limit=<count>`: what was done and who was refused, for users who may read it.
+pub const AUDIT: &str = "/api/stoa/v1/audit";
 /// ALPN of the attested channel on the mesh port.
 pub const ALPN_ATTEST: &[u8] = b"stoa-attest/1";
 /// Trailer of a refused Join: the JSON error body.

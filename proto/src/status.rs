@@ -65,17 +65,22 @@ impl Blame {
 #[must_use]
 pub fn blame(code: &str) -> Blame {
     match code {
-        "manifest-invalid" | "request-invalid" | "hello-malformed" | "version-unsupported" => {
-            Blame::Input
-        }
+        "manifest-invalid"
+        | "request-invalid"
+        | "hello-malformed"
+        | "version-unsupported"
+        | "no-secrets-named"
+        | "secret-unfit" => Blame::Input,
         "state-not-accepting"
         | "manifest-already-set"
         | "instance-in-use"
         | "epoch-moved"
+        | "secret-not-set"
+        | "secrets-moved"
         | "update-pending"
         | "update-refused" => Blame::Conflict,
         "manifest-not-set" | "no-update-pending" | "path-unknown" => Blame::Missing,
-        "too-large" => Blame::TooLarge,
+        "too-large" | "secrets-full" => Blame::TooLarge,
         "too-slow" => Blame::TooSlow,
         "too-many-requests" => Blame::TooOften,
         "method-not-allowed" => Blame::Method,

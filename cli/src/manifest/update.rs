@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use stoa_client::http::{Endpoint, Identity};
 use stoa_manifest::{Action, Asks, Change, Effect, Manifest, Never, changes};
 
 use super::offline;
@@ -12,11 +11,8 @@ use crate::coordinator::{
     Met, Wanted, block_on, change_failed, endpoint, request_failed, require_verified,
 };
 use crate::failure::{Changed, Exit, Failure, Refused};
-use crate::files;
 use crate::terminal::Terminal;
-
-/// A certificate with its chain, or a key, in bytes.
-const IDENTITY_BYTES_MAX: usize = 64 * 1024;
+use crate::user::{identity, verified};
 
 /// What differs, and what that asks for: from a file, or from the manifest in force.
 pub(super) fn diff(
@@ -215,26 +211,6 @@ pub(super) fn cancel(
         }
         Ok(Exit::Done)
     })
-}
-
-/// What a user is known by.
-fn identity(user: &UserFiles) -> Result<Identity, Failure> {
-    let certificate = files::read(&user.cert, IDENTITY_BYTES_MAX)?;
-    let key = zeroize::Zeroizing::new(files::read(&user.key, IDENTITY_BYTES_MAX)?);
-    Identity::from_pem(&certificate, &key).map_err(|error| Failure::of(Exit::Usage, &error))
-}
-
-/// A coordinator that was met as a user and verified: a user's yes goes to no other.
-async fn verified(
-    endpoint: &Endpoint,
-    identity: &Identity,
-    wanted: &Wanted,
-    terminal: &mut Terminal<'_>,
-) -> Result<Met, Failure> {
-    let met = Met::ask_as(endpoint, Some(identity)).await?;
-    let report = met.judge(wanted, None)?;
-    require_verified(&met, &report, wanted, terminal)?;
-    Ok(met)
 }
 
 /// The manifest in force, from a statement that holds as far as it was asked.

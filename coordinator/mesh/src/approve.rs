@@ -1,4 +1,4 @@
-//! May this caller change the manifest, and who else must agree? What is in force and who agreed so far in, an answer out.
+//! May this caller do that, and who else must agree? What is in force and who agreed so far in, an answer out.
 //!
 //! Asked twice: from a view, so that nobody without a right makes the coordinator make keys, and in `decide`, which counts.
 //!
@@ -12,6 +12,11 @@ use stoa_manifest::{Action, Asks, Manifest, Never};
 use crate::caller::Caller;
 use crate::refusal::Refusal;
 use crate::state::{Pending, Policy};
+
+/// Names that a refusal repeats.
+const NAMES_SHOWN: usize = 8;
+/// Characters of each of them.
+const NAME_CHARS_SHOWN: usize = 80;
 
 /// What comes of a user's yes to a manifest.
 #[derive(Debug, PartialEq, Eq)]
@@ -106,8 +111,13 @@ pub(crate) fn cancel<'a>(
     manifest_sha256: &[u8; 32],
     caller: &Caller,
 ) -> Result<&'a str, Refusal> {
-    let user = user(&policy.manifest, caller)?;
-    may_update(&policy.manifest, user)?;
+    let user = permitted(
+        &policy.manifest,
+        caller,
+        Action::UpdateManifest,
+        &[],
+        "the manifest",
+    )?;
     let waits = pending.map(|pending| pending.manifest.sha256());
     if waits != Some(*manifest_sha256) {
         return Err(Refusal::NoUpdatePending {
@@ -116,6 +126,42 @@ pub(crate) fn cancel<'a>(
         });
     }
     Ok(user)
+}
+
+/// Whether `caller` may do `action` to each of `names`, all or nothing; without names, whether at all. Who that is.
+///
+/// # Errors
+/// [`Refusal::UserUnknown`]; [`Refusal::NotPermitted`] with those of the names on which it is not permitted.
+pub(crate) fn permitted<'a>(
+    manifest: &'a Manifest,
+    caller: &Caller,
+    action: Action,
+    names: &[&str],
+    on: &str,
+) -> Result<&'a str, Refusal> {
+    let user = user(manifest, caller)?;
+    if manifest.may(user, action, names) {
+        return Ok(user);
+    }
+    let not = names
+        .iter()
+        .filter(|name| !manifest.may(user, action, &[name]));
+    // Names as they were asked for, so neither many nor long ones nor ones with control characters.
+    let told = not
+        .take(NAMES_SHOWN)
+        .map(|name| format!("`{}`", shown(name)));
+    let not: Vec<String> = told.collect();
+    Err(Refusal::NotPermitted {
+        user: user.to_owned(),
+        action: action.name(),
+        on: format!("{on} {}", not.join(", ")).trim_end().to_owned(),
+    })
+}
+
+/// A name that somebody asked for, in so few characters that it can be told.
+fn shown(name: &str) -> String {
+    let start: String = name.chars().take(NAME_CHARS_SHOWN).collect();
+    start.escape_debug().to_string()
 }
 
 /// Who `caller` is.

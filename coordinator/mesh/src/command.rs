@@ -5,6 +5,7 @@
 //!
 //! Does not live here: whether a command may happen (`machine`), the draft of an activation (`provision`).
 
+mod secrets;
 mod update;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -28,9 +29,13 @@ use crate::keys::{KeyKind, Keys};
 use crate::provision::Draft;
 use crate::refusal::Refusal;
 use crate::secret::{DerivationSecret, Secret};
-use crate::secrets::{self, Issuing};
+use crate::secrets::{self as made, Issuing};
 use crate::view::View;
 
+pub use secrets::{
+    Given, PLAIN_SECRET_BYTES_MAX, PRIVATE_KEY_BYTES_MAX, ReadSecrets, SetSecrets,
+    USER_SECRETS_BYTES_MAX,
+};
 pub use update::{Cancel, Update};
 
 /// Hex digits of K(SPKI) in the common name of a CA.
@@ -49,6 +54,10 @@ pub enum Command {
     Update(Update),
     /// Take back an update that waits.
     Cancel(Cancel),
+    /// Set secrets that users define.
+    SetSecrets(SetSecrets),
+    /// Read secrets that are shared or that users define.
+    ReadSecrets(ReadSecrets),
     /// Replace the issuing CA within its epoch.
     Rotate(Rotate),
     /// Activate a marble, or renew its leaf.
@@ -208,7 +217,7 @@ impl SetManifest {
         let now = view.not_before_floor(now);
         let epoch = view.epoch().saturating_add(1);
         let issuing = issuing_ca(root, epoch, keys, now, rng)?;
-        let shared = secrets::shared(&manifest, &Issuing { root, keys, now }, rng)?;
+        let shared = made::shared(&manifest, &Issuing { root, keys, now }, rng)?;
         Ok(Self {
             after: view.epoch(),
             manifest: Arc::new(manifest),

@@ -15,7 +15,7 @@ use stoa_manifest::Manifest;
 use crate::ca::Certified;
 use crate::certificate::Certificate;
 use crate::identity::Instance;
-use crate::secret::{DerivationSecret, Secret};
+use crate::secret::{DerivationSecret, Secret, SecretValue};
 
 /// One step of a mesh's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,10 @@ pub enum Event {
     Admitted(Arc<Admitted>),
     /// Newer collateral was seen than ever before.
     CollateralSeen(Arc<CollateralSeen>),
+    /// A user set secrets.
+    SecretsSet(Arc<SecretsSet>),
+    /// A user read secrets.
+    SecretsRead(Arc<SecretsRead>),
 }
 
 impl Event {
@@ -56,6 +60,8 @@ impl Event {
             Self::Rotated(event) => event.time,
             Self::Admitted(event) => event.time,
             Self::CollateralSeen(event) => event.time,
+            Self::SecretsSet(event) => event.time,
+            Self::SecretsRead(event) => event.time,
         }
     }
 }
@@ -152,6 +158,30 @@ pub struct Updated {
     pub agreed: BTreeSet<String>,
     /// Of the shared secrets that were made anew, the ones before.
     pub previous: BTreeMap<String, Secret>,
+    /// A new secret in the place of that of founding, if the manifest asks for one.
+    pub(crate) derivation: Option<DerivationSecret>,
+}
+
+/// A user set secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretsSet {
+    /// When, Unix time.
+    pub time: u64,
+    /// Who.
+    pub by: By,
+    /// The values, by name; never empty.
+    pub secrets: BTreeMap<String, SecretValue>,
+}
+
+/// A user read secrets: it stands here before they leave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretsRead {
+    /// When, Unix time.
+    pub time: u64,
+    /// Who.
+    pub by: By,
+    /// Which; never empty.
+    pub names: BTreeSet<String>,
 }
 
 /// The issuing CA was replaced within its epoch.

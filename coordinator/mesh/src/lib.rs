@@ -13,9 +13,11 @@
 extern crate self as stoa_mesh;
 
 pub mod admit;
+pub mod audit;
 pub mod ca;
 pub mod certificate;
 pub mod command;
+pub mod denied;
 pub mod event;
 mod floor;
 pub mod keys;
@@ -44,7 +46,10 @@ pub use admit::{Admission, admit};
 pub use ca_key::{CaKeyDiffers, check_root_key};
 pub use caller::Caller;
 pub use certificate::Certificate;
-pub use command::{Cancel, Command, CoordinatorLeaf, Found, Rotate, SetManifest, Update};
+pub use command::{
+    Cancel, Command, CoordinatorLeaf, Found, Given, ReadSecrets, Rotate, SetManifest, SetSecrets,
+    Update,
+};
 pub use event::Event;
 pub use floor::{CLOCK_BEHIND_SECS_MAX, in_time};
 pub use identity::Instance;
@@ -54,6 +59,7 @@ pub use not_certified::NotCertified;
 pub use provision::{Applicant, Draft, Entry, Position, draft};
 pub use refusal::Refusal;
 pub use render::{File, Provision};
+pub use secret::SecretValue;
 pub use sequencer::{Grant, Outcome, Sequencer};
 pub use stored::Damaged;
 pub use view::{MarbleStatus, Refused, View, WaitingUpdate};

@@ -10,13 +10,19 @@ use std::sync::Arc;
 use rand_core::CryptoRng;
 use rustls_pki_types::UnixTime;
 use stoa_attestation::Floors;
+use stoa_manifest::Action;
 use zeroize::Zeroizing;
 
 use crate::approve::{self, Agreement};
-use crate::command::{Cancel, Command, CoordinatorLeaf, Found, Rotate, SetManifest, Update};
+use crate::audit::{self, Log};
+use crate::caller::Caller;
+use crate::command::{
+    Cancel, Command, CoordinatorLeaf, Found, ReadSecrets, Rotate, SetManifest, SetSecrets,
+    USER_SECRETS_BYTES_MAX, Update,
+};
 use crate::event::{
     Admittance, Admitted, Agreed, By, CollateralSeen, Event, Founded, ManifestSet, Proposed,
-    Rotated, Started, Updated,
+    Rotated, SecretsRead, SecretsSet, Started, Updated,
 };
 use crate::floor::in_time;
 use crate::provision::{Draft, DraftEntry};
@@ -39,10 +45,23 @@ pub struct Env<'a> {
 }
 
 /// One mesh: what happened so far, and what may happen next.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Machine {
     state: State,
+    /// Of the records that it was replayed from.
+    audit: Log,
+    /// Sequence of the last of them.
+    sequence: u64,
 }
+
+/// Two machines are equal if they decide alike; how much of the audit a snapshot left is no difference.
+impl PartialEq for Machine {
+    fn eq(&self, other: &Self) -> bool {
+        self.state == other.state
+    }
+}
+
+impl Eq for Machine {}
 
 impl Machine {
     /// A mesh that was not founded yet.
@@ -56,10 +75,31 @@ impl Machine {
     /// # Errors
     /// [`Damaged`] if a record can't be read by this version.
     pub fn replay<B: AsRef<[u8]>>(records: impl IntoIterator<Item = B>) -> Result<Self, Damaged> {
-        let mut machine = Self::empty();
+        Self::replay_after(0, records)
+    }
+
+    /// The same for a journal whose snapshot replaces the records up to number `base`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn replay_after<B: AsRef<[u8]>>(
+        base: u64,
+        records: impl IntoIterator<Item = B>,
+    ) -> Result<Self, Damaged> {
+        let mut machine = Self {
+            sequence: base,
+            ..Self::empty()
+        };
         for record in records {
             match stored::decode(record.as_ref())? {
-                Batch::Events(events) => events.iter().for_each(|event| machine.apply(event)),
+                Batch::Events(events) => {
+                    machine.sequence += 1;
+                    for event in &events {
+                        let entries = audit::entries(&machine.state, event);
+                        machine.audit.enter(machine.sequence, entries);
+                        machine.apply(event);
+                    }
+                }
                 Batch::Snapshot(state) => machine.state = *state,
             }
         }
@@ -75,7 +115,7 @@ impl Machine {
     /// What readers may see of this state.
     #[must_use]
     pub fn view(&self) -> View {
-        View::of(&self.state)
+        View::of(&self.state, self.audit.clone())
     }
 
     /// Whether a command may happen now, and what follows from it. Changes nothing.
@@ -95,6 +135,8 @@ impl Machine {
                 return Ok(event.into_iter().collect());
             }
             Command::Cancel(cancel) => self.decide_cancel(cancel, in_time(env.now, floor)?)?,
+            Command::SetSecrets(set) => self.decide_set(set, in_time(env.now, floor)?)?,
+            Command::ReadSecrets(read) => self.decide_read(read, in_time(env.now, floor)?)?,
             Command::Rotate(rotate) => self.decide_rotate(rotate, in_time(env.now, floor)?)?,
             Command::Activate(draft) => {
                 let now = in_time(env.now, floor.max(draft.newest_issue_date))?;
@@ -111,6 +153,11 @@ impl Machine {
     /// Takes an event in.
     pub fn apply(&mut self, event: &Event) {
         self.state.apply(event);
+    }
+
+    /// The audit of the records that it was replayed from, and the sequence of the last of them.
+    pub(crate) fn audit(&self) -> (&Log, u64) {
+        (&self.audit, self.sequence)
     }
 
     pub(crate) fn state(&self) -> &State {
@@ -185,11 +232,7 @@ impl Machine {
         let policy = self.same_epoch(update.after)?;
         self.history_has_room()?;
         let pending = self.state.pending.as_deref();
-        let by = |user: &str| By {
-            user: user.to_owned(),
-            // Only a caller with a certificate is a user.
-            certificate: update.caller.certificate.unwrap_or_default(),
-        };
+        let by = |user: &str| by(user, &update.caller);
         let manifest = &update.manifest;
         Ok(
             match approve::agree(policy, pending, manifest, &update.caller)? {
@@ -218,6 +261,7 @@ impl Machine {
                     },
                     agreed,
                     previous: update.previous.clone(),
+                    derivation: update.derivation.clone(),
                 }))),
             },
         )
@@ -233,11 +277,59 @@ impl Machine {
         let user = approve::cancel(policy, pending, &cancel.manifest_sha256, &cancel.caller)?;
         Ok(Event::Cancelled(Arc::new(Agreed {
             time: now,
-            by: By {
-                user: user.to_owned(),
-                certificate: cancel.caller.certificate.unwrap_or_default(),
-            },
+            by: by(user, &cancel.caller),
             manifest_sha256: cancel.manifest_sha256,
+        })))
+    }
+
+    fn decide_set(&self, set: &SetSecrets, now: u64) -> Result<Event, Refusal> {
+        let policy = self.same_epoch(set.epoch)?;
+        let names: Vec<&str> = set.secrets.keys().map(String::as_str).collect();
+        let (manifest, caller) = (&policy.manifest, &set.caller);
+        let user = approve::permitted(manifest, caller, Action::WriteSecret, &names, "secret")?;
+        let before = self.state.user_secrets.iter();
+        let kept = before.filter(|(name, _)| !set.secrets.contains_key(*name));
+        let bytes = kept
+            .chain(&set.secrets)
+            .map(|(_, value)| value.bytes())
+            .sum();
+        if bytes > USER_SECRETS_BYTES_MAX {
+            return Err(Refusal::SecretsFull {
+                bytes,
+                max: USER_SECRETS_BYTES_MAX,
+            });
+        }
+        Ok(Event::SecretsSet(Arc::new(SecretsSet {
+            time: now,
+            by: by(user, caller),
+            secrets: set.secrets.clone(),
+        })))
+    }
+
+    fn decide_read(&self, read: &ReadSecrets, now: u64) -> Result<Event, Refusal> {
+        let policy = self.state.policy.as_deref();
+        let policy = policy.ok_or(Refusal::StateNotAccepting {
+            state: self.view().state(),
+        })?;
+        let names: Vec<&str> = read.names.iter().map(String::as_str).collect();
+        if names.is_empty() {
+            return Err(Refusal::NoSecretsNamed);
+        }
+        let (manifest, caller) = (&policy.manifest, &read.caller);
+        let user = approve::permitted(manifest, caller, Action::ReadSecret, &names, "secret")?;
+        if let Some(unset) = names
+            .iter()
+            .find(|name| self.state.value_of(name).is_none())
+        {
+            return Err(Refusal::SecretNotSet {
+                secret: (*unset).to_owned(),
+                needed_by: format!("user `{user}`"),
+            });
+        }
+        Ok(Event::SecretsRead(Arc::new(SecretsRead {
+            time: now,
+            by: by(user, caller),
+            names: read.names.clone(),
         })))
     }
 
@@ -257,6 +349,7 @@ impl Machine {
                 now,
             });
         }
+        self.same_user_secrets(draft, policy)?;
         let name = InstanceName {
             marble: draft.marble.clone(),
             instance: draft.instance,
@@ -329,6 +422,26 @@ impl Machine {
         Ok(Admittance::Activated)
     }
 
+    /// What was rendered before a secret was set is rendered anew: whoever is admitted after that gets the new value.
+    fn same_user_secrets(&self, draft: &Draft, policy: &Policy) -> Result<(), Refusal> {
+        if Arc::ptr_eq(&draft.user_secrets, &self.state.user_secrets) {
+            return Ok(());
+        }
+        let marble = policy.manifest.marbles().get(&draft.marble);
+        let used = marble
+            .into_iter()
+            .flat_map(stoa_manifest::Marble::secrets_used);
+        for name in used.map(|used| &used.name) {
+            if draft.user_secrets.get(name) != self.state.user_secrets.get(name) {
+                return Err(Refusal::SecretsMoved {
+                    secret: name.clone(),
+                    marble: draft.marble.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// What was prepared for another epoch is prepared anew.
     fn same_epoch(&self, prepared: u64) -> Result<&Policy, Refusal> {
         match self.state.policy.as_deref() {
@@ -338,6 +451,14 @@ impl Machine {
                 current: policy.map_or(0, |policy| policy.epoch),
             }),
         }
+    }
+}
+
+/// A user as an event has them; only a caller with a certificate is one.
+fn by(user: &str, caller: &Caller) -> By {
+    By {
+        user: user.to_owned(),
+        certificate: caller.certificate.unwrap_or_default(),
     }
 }
 

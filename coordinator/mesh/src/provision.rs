@@ -9,11 +9,13 @@
 use core::net::IpAddr;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use rand_core::CryptoRng;
 use rustls_pki_types::UnixTime;
 use sha2::{Digest, Sha256};
 use stoa_attestation::channel::LeafReceipt;
+use stoa_manifest::template::Generation;
 use stoa_manifest::{Marble, SecretBinding};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -26,7 +28,7 @@ use crate::issue::issue;
 use crate::keys::Keys;
 use crate::refusal::Refusal;
 use crate::render::{Provision, Values, render};
-use crate::secret::{DerivationSecret, Secret};
+use crate::secret::{DerivationSecret, Secret, SecretValue};
 use crate::secrets::{self, Issuing, Owner};
 use crate::state::Policy;
 use crate::view::View;
@@ -79,6 +81,8 @@ pub struct Draft {
     pub(crate) newest_issue_date: u64,
     pub(crate) leaf: Certificate,
     pub(crate) certificates: BTreeMap<String, Certificate>,
+    /// What users had set when it was rendered.
+    pub(crate) user_secrets: Arc<BTreeMap<String, SecretValue>>,
     pub(crate) provision: Provision,
 }
 
@@ -107,7 +111,7 @@ pub(crate) enum DraftEntry {
 /// # Errors
 /// [`Refusal::EpochMoved`] if the view has another epoch than the admission, [`Refusal::LeafNotValid`] for a renewal on
 /// something that is no leaf, [`Refusal::Certificate`], [`Refusal::Template`] with the parameter,
-/// [`Refusal::SecretNotMade`], [`Refusal::ProvisionTooLarge`].
+/// [`Refusal::SecretNotSet`], [`Refusal::SecretNotMade`], [`Refusal::ProvisionTooLarge`].
 pub fn draft(
     view: &View,
     admission: &Admission,
@@ -134,7 +138,21 @@ pub fn draft(
         },
         instance: &instance,
     };
-    let own = secrets::of_instance(&ground.policy.manifest, names, &owner, &issuing, rng)?;
+    let manifest = &ground.policy.manifest;
+    let own = secrets::of_instance(manifest, names, &owner, &issuing, rng)?;
+    let own_before = match &ground.policy.derivation_before {
+        Some(derivation) => {
+            let used = ground.marble.secrets_used();
+            let before = used.filter(|used| used.generation == Generation::Previous);
+            let names = before.map(|used| used.name.as_str());
+            let owner = Owner {
+                derivation,
+                ..owner
+            };
+            secrets::of_instance_before(manifest, names, &owner, &issuing, rng)?
+        }
+        None => BTreeMap::new(),
+    };
     let values = Values {
         marble: ground.marble,
         definitions: ground.policy.manifest.secrets(),
@@ -144,6 +162,8 @@ pub fn draft(
         shared: &ground.policy.shared,
         previous: &ground.policy.previous,
         own: &own,
+        own_before: &own_before,
+        user: view.user_secrets(),
     };
     let provision = render(&values, &admission.marble, instance, now)?;
     let certificates = own.iter().filter_map(|(name, secret)| match secret {
@@ -159,6 +179,7 @@ pub fn draft(
         newest_issue_date: admission.newest_issue_date,
         certificates: certificates.collect(),
         leaf,
+        user_secrets: Arc::clone(view.user_secrets()),
         provision,
     })
 }

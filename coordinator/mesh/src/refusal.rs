@@ -64,7 +64,7 @@ pub enum Refusal {
         user: String,
         /// As a manifest writes it.
         action: &'static str,
-        /// The packages or secrets, or `the manifest`.
+        /// The packages or secrets, or `the manifest`, `the audit`.
         on: String,
     },
     /// Another manifest waits for users to agree.
@@ -189,6 +189,41 @@ pub enum Refusal {
         /// The most.
         max: usize,
     },
+    /// A request about secrets that names none.
+    #[error("no secret is named")]
+    NoSecretsNamed,
+    /// A value is not what the manifest says of its secret.
+    #[error("the value for secret `{secret}` is refused: {cause}")]
+    SecretUnfit {
+        /// The secret.
+        secret: String,
+        /// What it must be and what is wrong; never the value.
+        cause: String,
+    },
+    /// No user has set it yet.
+    #[error("secret `{secret}`, which users define, is not set; {needed_by} needs it")]
+    SecretNotSet {
+        /// The secret.
+        secret: String,
+        /// What needs it.
+        needed_by: String,
+    },
+    /// A secret was set between draft and decision.
+    #[error("secret `{secret}` was set while the provision of marble `{marble}` was prepared")]
+    SecretsMoved {
+        /// The secret.
+        secret: String,
+        /// The marble.
+        marble: String,
+    },
+    /// More than users' secrets may have together.
+    #[error("the secrets that users set would have {bytes} bytes together; at most {max}")]
+    SecretsFull {
+        /// With what was asked for.
+        bytes: usize,
+        /// The most.
+        max: usize,
+    },
     /// A secret's definition asks for what can't be made.
     #[error("secret `{secret}` can't be made: {cause}")]
     SecretNotMade {
@@ -241,6 +276,11 @@ impl Explain for Refusal {
             Self::DraftEnded { .. } => "draft-ended",
             Self::Template { .. } => "template-failed",
             Self::ProvisionTooLarge { .. } => "provision-too-large",
+            Self::NoSecretsNamed => "no-secrets-named",
+            Self::SecretUnfit { .. } => "secret-unfit",
+            Self::SecretNotSet { .. } => "secret-not-set",
+            Self::SecretsMoved { .. } => "secrets-moved",
+            Self::SecretsFull { .. } => "secrets-full",
             Self::SecretNotMade { .. } => "secret-not-made",
             Self::Certificate { cause, .. } => cause.code(),
             Self::Key { cause, .. } => cause.code(),
@@ -286,6 +326,13 @@ impl Explain for Refusal {
             Self::DraftEnded { .. } => Some("ask again; if it repeats, refresh the collateral".to_owned()),
             Self::Template { parameter, .. } => Some(format!("correct the template of {parameter} in the manifest")),
             Self::ProvisionTooLarge { .. } => Some("make the files, variables and arguments of the marble smaller".to_owned()),
+            Self::NoSecretsNamed => Some("name at least one secret of the manifest".to_owned()),
+            Self::SecretUnfit { secret, .. } => Some(format!("give what `Secrets.{secret}` of the manifest in force says")),
+            Self::SecretNotSet { secret, .. } => {
+                Some(format!("have it set by a user who may WriteSecret on `{secret}`: `stoa secret set FILE`"))
+            }
+            Self::SecretsMoved { .. } => Some("ask again; it is prepared anew".to_owned()),
+            Self::SecretsFull { .. } => Some("set smaller values, or take secrets out of the manifest".to_owned()),
             Self::SecretNotMade { secret, .. } => Some(format!("correct `Secrets.{secret}` in the manifest")),
             Self::Certificate { cause, .. } => cause.remedy(),
             Self::Key { cause, .. } => cause.remedy(),

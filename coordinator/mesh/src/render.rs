@@ -9,14 +9,14 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use stoa_attestation::channel::limits::PROVISION_BYTES_MAX;
-use stoa_manifest::template::{Entry, EntryKind, Facts, Root, Scope};
+use stoa_manifest::template::{Entry, EntryKind, Facts, Root, Scope, TemplateCause, TemplateError};
 use stoa_manifest::{Marble, Parameter, SecretDefinition, Source};
 use zeroize::Zeroizing;
 
 use crate::certificate::Certificate;
 use crate::identity::Instance;
 use crate::refusal::Refusal;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretValue};
 
 /// Mode of a file that says nothing else: its owner reads and writes it.
 pub const FILE_MODE_DEFAULT: u32 = 0o600;
@@ -100,10 +100,19 @@ pub(crate) fn render(
 ) -> Result<Provision, Refusal> {
     let definition = values.marble;
     let rendered = |place: &str, name: &str, parameter: &Parameter| {
-        parameter.render(values).map_err(|error| Refusal::Template {
-            marble: marble.to_owned(),
-            parameter: format!("{place}.{name}"),
-            error: Box::new(error),
+        parameter.render(values).map_err(|error| {
+            let (marble, parameter) = (marble.to_owned(), format!("{place}.{name}"));
+            match values.unset(&error) {
+                Some(secret) => Refusal::SecretNotSet {
+                    secret: secret.to_owned(),
+                    needed_by: format!("{parameter} of marble `{marble}`"),
+                },
+                None => Refusal::Template {
+                    marble,
+                    parameter,
+                    error: Box::new(error),
+                },
+            }
         })
     };
     let mut files = BTreeMap::new();
@@ -189,6 +198,30 @@ pub(crate) struct Values<'a> {
     pub(crate) previous: &'a BTreeMap<String, Secret>,
     /// Those of this instance.
     pub(crate) own: &'a BTreeMap<String, Secret>,
+    /// Of those, the symmetric ones as they were derived before the last update, if it made a new root secret.
+    pub(crate) own_before: &'a BTreeMap<String, Secret>,
+    /// Those that users set.
+    pub(crate) user: &'a BTreeMap<String, SecretValue>,
+}
+
+impl<'a> Values<'a> {
+    /// The secret that no user has set, if that is what an error comes from.
+    fn unset(&self, error: &TemplateError) -> Option<&'a str> {
+        let TemplateCause::Empty(path) = &error.cause else {
+            return None;
+        };
+        let of_users = self.definitions.iter();
+        let mut unset = of_users.filter(|(name, definition)| {
+            definition.source == Source::User && !self.user.contains_key(*name)
+        });
+        let named = |name: &str, root: Root| {
+            let rest = path.strip_prefix(&format!("{}.{name}", root.path()));
+            matches!(rest, Some(".Public" | ".Private" | ".Cert"))
+        };
+        let found = unset
+            .find(|(name, _)| named(name, Root::Secrets) || named(name, Root::PreviousSecrets));
+        found.map(|(name, _)| name.as_str())
+    }
 }
 
 impl Scope for Values<'_> {
@@ -205,20 +238,23 @@ impl Scope for Values<'_> {
             Root::Secrets | Root::PreviousSecrets => {
                 let definition = self.definitions.get(name)?;
                 let before = match root {
-                    Root::PreviousSecrets => self.previous.get(name),
+                    Root::PreviousSecrets => {
+                        let shared = self.previous.get(name);
+                        shared.or_else(|| self.own_before.get(name))
+                    }
                     _ => None,
                 };
                 let made = before
                     .or_else(|| self.own.get(name))
                     .or_else(|| self.shared.get(name));
-                let entry = match made {
-                    Some(secret) => secret_entry(secret),
-                    // One that a user has not set: there, and empty.
-                    None if definition.source == Source::User => Entry {
+                let entry = match (made, definition.source) {
+                    (_, Source::User) => Entry {
                         kind: EntryKind::of(definition.kind),
-                        ..Entry::default()
+                        // One that no user has set: there, and empty.
+                        ..self.user.get(name).map(user_entry).unwrap_or_default()
                     },
-                    None => return None,
+                    (Some(secret), _) => secret_entry(secret),
+                    (None, _) => return None,
                 };
                 Some(Entry {
                     facts: Facts::of(definition),
@@ -252,6 +288,25 @@ fn secret_entry(secret: &Secret) -> Entry<'_> {
         Secret::Certificate(certified) => Entry {
             private: &certified.key().pkcs8,
             ..without_key(certified.certificate())
+        },
+    }
+}
+
+fn user_entry(value: &SecretValue) -> Entry<'_> {
+    match value {
+        SecretValue::Bytes(bytes) => Entry {
+            public: bytes,
+            ..Entry::default()
+        },
+        SecretValue::Certificate {
+            certificate,
+            spki,
+            private,
+        } => Entry {
+            certificate,
+            public: spki,
+            private: private.as_ref().map_or(&[], |key| key.as_slice()),
+            ..Entry::default()
         },
     }
 }

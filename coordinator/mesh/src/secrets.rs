@@ -10,7 +10,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::collections::BTreeMap;
 
 use rand_core::CryptoRng;
-use stoa_manifest::{CertificateTemplate, Manifest, SecretDefinition, SecretKind, Source};
+use stoa_manifest::{CertificateTemplate, Manifest, SecretDefinition, SecretKind, Source, rotates};
 use zeroize::Zeroizing;
 
 use crate::ca::{Certified, Limits, Role, Signer, Template, Wishes, serial};
@@ -76,10 +76,12 @@ pub(crate) struct Kept {
     pub(crate) shared: BTreeMap<String, Secret>,
     /// Of those that were made anew under a definition of the same kind, the ones before.
     pub(crate) previous: BTreeMap<String, Secret>,
+    /// A new root secret, if the update makes one.
+    pub(crate) derivation: Option<DerivationSecret>,
 }
 
 /// What an update leaves of the shared secrets, and makes anew: what is defined as before stays, but for certificates
-/// that are past half of their life.
+/// that are past half of their life, and for symmetric keys if there is a new root secret.
 pub(crate) fn updated(
     policy: &Policy,
     manifest: &Manifest,
@@ -88,10 +90,19 @@ pub(crate) fn updated(
 ) -> Result<Kept, Refusal> {
     let mut kept = Kept::default();
     let mut anew = Vec::new();
+    let rotates = rotates(&policy.manifest, manifest);
+    if rotates {
+        let mut derivation = Zeroizing::new([0; 32]);
+        rng.fill_bytes(derivation.as_mut_slice());
+        kept.derivation = Some(DerivationSecret(derivation));
+    }
+    let outlived = |secret: &Secret| {
+        aged(secret, issuing.now) || rotates && matches!(secret, Secret::Symmetric(_))
+    };
     for (name, definition) in manifest.secrets() {
         let before = policy.manifest.secrets().get(name);
         match policy.shared.get(name) {
-            Some(secret) if before == Some(definition) && !aged(secret, issuing.now) => {
+            Some(secret) if before == Some(definition) && !outlived(secret) => {
                 kept.shared.insert(name.clone(), secret.clone());
             }
             old => {
@@ -125,6 +136,21 @@ pub(crate) struct Owner<'a> {
     /// Empty if the secrets do not depend on it, which no marble's name is.
     pub(crate) marble: &'a str,
     pub(crate) instance: &'a Instance,
+}
+
+/// The symmetric ones of [`of_instance`] as they were derived before the last update.
+pub(crate) fn of_instance_before<'a>(
+    manifest: &Manifest,
+    names: impl Iterator<Item = &'a str>,
+    owner: &Owner<'_>,
+    issuing: &Issuing<'_>,
+    rng: &mut dyn CryptoRng,
+) -> Result<BTreeMap<String, Secret>, Refusal> {
+    let symmetric = |name: &&str| {
+        let definition = manifest.secrets().get(*name);
+        definition.is_some_and(|definition| symmetric_bytes(definition).is_some())
+    };
+    of_instance(manifest, names.filter(symmetric), owner, issuing, rng)
 }
 
 /// Makes those secrets of one instance that `names` lists and that are neither shared nor a user's.

@@ -6,17 +6,21 @@
 //!
 //! Does not live here: the store, the thread, the queue (`server`).
 
+use std::collections::BTreeMap;
+
 use rustls_pki_types::UnixTime;
 use stoa_explain::Explain;
 use stoa_manifest::Manifest;
 use zeroize::Zeroizing;
 
+use crate::audit::{self, Entry};
 use crate::board::Change;
 use crate::command::Command;
 use crate::event::Event;
 use crate::machine::{Env, Machine};
 use crate::refusal::Refusal;
 use crate::render::Provision;
+use crate::secret::SecretValue;
 use crate::stored;
 use crate::view::{View, WaitingUpdate, waiting};
 
@@ -51,6 +55,10 @@ pub enum Outcome {
     UpdateWaits(WaitingUpdate),
     /// An update was taken back.
     UpdateCancelled,
+    /// Secrets were set.
+    SecretsSet,
+    /// What a user asked to read, by name.
+    SecretsRead(BTreeMap<String, SecretValue>),
     /// The issuing CA was replaced.
     Rotated,
     /// What collateral was seen is remembered.
@@ -86,6 +94,10 @@ pub struct Sequencer {
     published: View,
     pending: Vec<Event>,
     changes: Vec<Change>,
+    /// What the pending events enter into the audit.
+    entries: Vec<Entry>,
+    /// Sequence of the journal's last record.
+    sequence: u64,
     replies: Vec<(u64, Result<Outcome, Refusal>)>,
     noted: Vec<(&'static str, String, UnixTime)>,
 }
@@ -96,9 +108,11 @@ impl Sequencer {
     pub fn new(machine: Machine) -> Self {
         Self {
             published: machine.view(),
+            sequence: machine.audit().1,
             machine,
             pending: Vec::new(),
             changes: Vec::new(),
+            entries: Vec::new(),
             replies: Vec::new(),
             noted: Vec::new(),
         }
@@ -110,6 +124,8 @@ impl Sequencer {
             Ok(events) => {
                 for event in &events {
                     self.changes.extend(Change::of(self.machine.state(), event));
+                    self.entries
+                        .extend(audit::entries(self.machine.state(), event));
                     self.machine.apply(event);
                 }
                 self.pending.extend(events);
@@ -136,11 +152,15 @@ impl Sequencer {
 
     /// The batch is durable (or there was none): its replies, in the order of submission.
     pub fn committed(&mut self) -> Vec<(u64, Result<Outcome, Refusal>)> {
+        self.sequence += u64::from(!self.pending.is_empty());
         self.pending.clear();
         self.published = self.published.with_policy_of(self.machine.state());
         self.published
             .board()
             .commit(self.changes.drain(..), self.machine.state().floor);
+        self.published
+            .log()
+            .enter(self.sequence, self.entries.drain(..));
         for (code, marble, time) in self.noted.drain(..) {
             self.published.note_refusal(code, &marble, time);
         }
@@ -197,6 +217,13 @@ impl Sequencer {
                 }
             }
             Command::Cancel(_) => Outcome::UpdateCancelled,
+            Command::SetSecrets(_) => Outcome::SecretsSet,
+            Command::ReadSecrets(read) => {
+                let state = self.machine.state();
+                let value = |name: String| Some((state.value_of(&name)?, name));
+                let read = read.names.into_iter().filter_map(value);
+                Outcome::SecretsRead(read.map(|(value, name)| (name, value)).collect())
+            }
             Command::Rotate(_) => Outcome::Rotated,
             Command::SeeCollateral(_) => Outcome::CollateralSeen,
             Command::Activate(draft) => Outcome::Granted(Grant(draft.provision)),

@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use stoa_attestation::Floors;
 use stoa_attestation::channel::{Transition, transition_head};
-use stoa_manifest::Manifest;
+use stoa_manifest::{Manifest, Source};
 
 use crate::ca::Certified;
 use crate::certificate::{Certificate, SERIAL_BYTES};
 use crate::event::{Admittance, Admitted, Event, Founded, ManifestSet};
 use crate::identity::Instance;
-use crate::secret::Secret;
+use crate::secret::{DerivationSecret, Secret, SecretValue};
 
 /// Seconds after a counted activation in which another one under the same key is its retry and does not count.
 pub const RETRY_WINDOW_SECS: u64 = 600;
@@ -35,6 +35,8 @@ pub(crate) struct State {
     pub(crate) policy: Option<Arc<Policy>>,
     /// The update that waits for more users to agree.
     pub(crate) pending: Option<Arc<Pending>>,
+    /// What users set, by name; the manifest in force has each as a user's secret of the same kind.
+    pub(crate) user_secrets: Arc<BTreeMap<String, SecretValue>>,
     pub(crate) history: Arc<[Transition]>,
     /// How many activations were counted, by marble.
     pub(crate) activated: BTreeMap<String, u64>,
@@ -68,6 +70,10 @@ pub(crate) struct Policy {
     pub(crate) shared: BTreeMap<String, Secret>,
     /// Of the shared secrets that the last update made anew, the ones before.
     pub(crate) previous: BTreeMap<String, Secret>,
+    /// What secrets of instances are derived from, if not from the secret of founding.
+    pub(crate) derivation: Option<DerivationSecret>,
+    /// What they were derived from before, if the last update made it anew.
+    pub(crate) derivation_before: Option<DerivationSecret>,
 }
 
 /// A manifest that some users agreed to and that is not in force.
@@ -88,6 +94,8 @@ impl fmt::Debug for Policy {
             .field("manifest", &hex::encode(self.manifest.sha256()))
             .field("shared", &self.shared)
             .field("previous", &self.previous)
+            .field("derivation", &self.derivation)
+            .field("derivation_before", &self.derivation_before)
             .finish()
     }
 }
@@ -152,6 +160,19 @@ impl fmt::Debug for IssuedLeaf {
 }
 
 impl State {
+    /// What secrets of instances are derived from.
+    pub(crate) fn derivation(&self) -> Option<&DerivationSecret> {
+        let policy = self.policy.as_ref();
+        let new = policy.and_then(|policy| policy.derivation.as_ref());
+        new.or_else(|| self.founded.as_ref().map(|founded| &founded.derivation))
+    }
+
+    /// What a secret of the whole mesh is, if it was made or set.
+    pub(crate) fn value_of(&self, name: &str) -> Option<SecretValue> {
+        let set = self.user_secrets.get(name).cloned();
+        set.or_else(|| self.policy.as_ref()?.shared.get(name).map(SecretValue::of))
+    }
+
     /// Takes one event in. Total: an event was decided on before, or read from the journal, and is a fact.
     pub(crate) fn apply(&mut self, event: &Event) {
         self.floor = self.floor.max(event.time());
@@ -160,7 +181,7 @@ impl State {
             Event::Founded(founded) => self.founded = Some(Arc::clone(founded)),
             Event::Started(started) => self.coordinator_leaf = Some(Arc::new(started.leaf.clone())),
             Event::Rotated(rotated) => self.issuing = Some(Arc::new(rotated.issuing.clone())),
-            Event::ManifestSet(set) => self.apply_manifest(set, BTreeMap::new()),
+            Event::ManifestSet(set) => self.apply_manifest(set, BTreeMap::new(), None),
             Event::Proposed(proposed) => {
                 self.pending = Some(Arc::new(Pending {
                     since: proposed.time,
@@ -175,15 +196,32 @@ impl State {
                 }
             }
             Event::Cancelled(_) => self.pending = None,
-            Event::Updated(updated) => self.apply_manifest(&updated.set, updated.previous.clone()),
+            Event::Updated(updated) => {
+                let (previous, new) = (updated.previous.clone(), updated.derivation.clone());
+                self.apply_manifest(&updated.set, previous, new);
+            }
             Event::Admitted(admitted) => self.apply_admitted(admitted),
             Event::CollateralSeen(seen) => {
                 Arc::make_mut(&mut self.collateral).raise(&seen.floors);
             }
+            Event::SecretsSet(set) => {
+                Arc::make_mut(&mut self.user_secrets).extend(set.secrets.clone());
+            }
+            Event::SecretsRead(_) => {}
         }
     }
 
-    fn apply_manifest(&mut self, set: &ManifestSet, previous: BTreeMap<String, Secret>) {
+    fn apply_manifest(
+        &mut self,
+        set: &ManifestSet,
+        previous: BTreeMap<String, Secret>,
+        new: Option<DerivationSecret>,
+    ) {
+        let old = self.derivation().cloned();
+        let overridden = self
+            .policy
+            .as_ref()
+            .and_then(|policy| policy.derivation.clone());
         let transition = Transition {
             manifest_sha256: set.manifest.sha256(),
             epoch: set.epoch,
@@ -200,6 +238,7 @@ impl State {
             transition.time,
         );
         self.history = self.history.iter().copied().chain([transition]).collect();
+        self.keep_user_secrets(&set.manifest);
         self.issuing = Some(Arc::new(set.issuing.clone()));
         self.pending = None;
         self.policy = Some(Arc::new(Policy {
@@ -208,7 +247,28 @@ impl State {
             manifest: Arc::clone(&set.manifest),
             shared: set.shared.clone(),
             previous,
+            derivation_before: new.as_ref().and(old),
+            derivation: new.or(overridden),
         }));
+    }
+
+    /// An update holds no value that a user set, so none is lost that was set while it was prepared: each stays as long
+    /// as the manifest has it as a user's secret of the same kind.
+    fn keep_user_secrets(&mut self, after: &Manifest) {
+        let Some(policy) = &self.policy else {
+            return;
+        };
+        let before = policy.manifest.secrets();
+        let stays = |name: &String| {
+            let (Some(before), Some(after)) = (before.get(name), after.secrets().get(name)) else {
+                return false;
+            };
+            after.source == Source::User && after.kind == before.kind
+        };
+        if self.user_secrets.keys().all(stays) {
+            return;
+        }
+        Arc::make_mut(&mut self.user_secrets).retain(|name, _| stays(name));
     }
 
     fn apply_admitted(&mut self, admitted: &Admitted) {

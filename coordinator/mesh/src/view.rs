@@ -5,7 +5,7 @@
 //!
 //! Does not live here: the state itself (`state`), the statement's JSON (`server`).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,16 +13,20 @@ use std::time::Duration;
 use rustls_pki_types::UnixTime;
 use stoa_attestation::Floors;
 use stoa_attestation::channel::{CoordinatorState, Transition};
-use stoa_manifest::Manifest;
+use stoa_manifest::{Action, Manifest};
 
+use crate::approve;
+use crate::audit::{Entry, Log};
 use crate::board::Board;
 use crate::ca::Certified;
+use crate::caller::Caller;
 use crate::certificate::Certificate;
+use crate::denied::{Denials, Denied};
 use crate::event::Founded;
 use crate::floor::in_time;
 use crate::identity::trust_domain;
 use crate::refusal::Refusal;
-use crate::secret::DerivationSecret;
+use crate::secret::{DerivationSecret, SecretValue};
 use crate::state::{Pending, Policy, State};
 
 /// Refusals that are remembered; older ones go.
@@ -41,10 +45,13 @@ pub struct View {
     issuing: Option<Arc<Certified>>,
     policy: Option<Arc<Policy>>,
     pending: Option<Arc<Pending>>,
+    user_secrets: Arc<BTreeMap<String, SecretValue>>,
     history: Arc<[Transition]>,
     collateral: Arc<Floors>,
     board: Arc<Board>,
     refusals: Arc<Mutex<VecDeque<Refused>>>,
+    audit: Arc<Mutex<Log>>,
+    denials: Arc<Denials>,
 }
 
 /// How one marble stands.
@@ -90,7 +97,7 @@ pub struct Refused {
 
 impl View {
     /// The view of a state, with a board of its own.
-    pub(crate) fn of(state: &State) -> Self {
+    pub(crate) fn of(state: &State, audit: Log) -> Self {
         Self {
             floor: 0,
             root: None,
@@ -98,10 +105,13 @@ impl View {
             issuing: None,
             policy: None,
             pending: None,
+            user_secrets: Arc::default(),
             history: Arc::default(),
             collateral: Arc::default(),
             board: Arc::new(Board::of(state)),
             refusals: Arc::default(),
+            audit: Arc::new(Mutex::new(audit)),
+            denials: Arc::default(),
         }
         .with_policy_of(state)
     }
@@ -115,10 +125,13 @@ impl View {
             issuing: state.issuing.clone(),
             policy: state.policy.clone(),
             pending: state.pending.clone(),
+            user_secrets: Arc::clone(&state.user_secrets),
             history: Arc::clone(&state.history),
             collateral: Arc::clone(&state.collateral),
             board: Arc::clone(&self.board),
             refusals: Arc::clone(&self.refusals),
+            audit: Arc::clone(&self.audit),
+            denials: Arc::clone(&self.denials),
         }
     }
 
@@ -282,6 +295,48 @@ impl View {
         });
     }
 
+    /// What was done to the mesh, newest first: at most `length` entries with numbers below `before`, and at most
+    /// [`crate::audit::AUDIT_PAGE_MAX`].
+    ///
+    /// # Errors
+    /// [`Refusal::StateNotAccepting`] before the first manifest, [`Refusal::UserUnknown`], [`Refusal::NotPermitted`]: it
+    /// is for users who may `ReadAudit`.
+    pub fn audit(
+        &self,
+        caller: &Caller,
+        before: u64,
+        length: usize,
+    ) -> Result<Vec<Entry>, Refusal> {
+        self.may_audit(caller)?;
+        Ok(self.log().page(before, length))
+    }
+
+    /// Whom the coordinator said no to, of users the last [`crate::denied::DENIED_MAX`] and as many others.
+    ///
+    /// # Errors
+    /// As [`Self::audit`].
+    pub fn denied(&self, caller: &Caller) -> Result<Vec<Denied>, Refusal> {
+        self.may_audit(caller)?;
+        Ok(self.denials.all())
+    }
+
+    /// Remembers that someone was refused who asked for what users may ask for. Not journaled, as [`Self::note_refusal`].
+    pub fn note_denied(&self, denied: Denied) {
+        self.denials.note(denied);
+    }
+
+    fn may_audit(&self, caller: &Caller) -> Result<(), Refusal> {
+        let manifest = self.manifest().ok_or(Refusal::StateNotAccepting {
+            state: self.state(),
+        })?;
+        approve::permitted(manifest, caller, Action::ReadAudit, &[], "the audit").map(|_| ())
+    }
+
+    pub(crate) fn log(&self) -> MutexGuard<'_, Log> {
+        // The log is whole after every statement that changes it.
+        self.audit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The moment that `now` never lies before: the time of the newest event.
     #[must_use]
     pub fn time_floor(&self) -> UnixTime {
@@ -325,8 +380,14 @@ impl View {
         self.pending.as_deref()
     }
 
+    pub(crate) fn user_secrets(&self) -> &Arc<BTreeMap<String, SecretValue>> {
+        &self.user_secrets
+    }
+
     pub(crate) fn derivation(&self) -> Option<&DerivationSecret> {
-        self.root.as_ref().map(|founded| &founded.derivation)
+        let policy = self.policy.as_ref();
+        let new = policy.and_then(|policy| policy.derivation.as_ref());
+        new.or_else(|| self.root.as_ref().map(|founded| &founded.derivation))
     }
 
     pub(crate) fn policy(&self) -> Option<&Policy> {
@@ -392,6 +453,7 @@ impl PartialEq for View {
             && self.issuing == other.issuing
             && self.policy == other.policy
             && self.pending == other.pending
+            && self.user_secrets == other.user_secrets
             && self.history == other.history
             && self.collateral == other.collateral
             && at(self) == at(other)

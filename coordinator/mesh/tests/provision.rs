@@ -278,9 +278,10 @@ fn a_secret_that_no_user_has_set_stops_the_activation_that_needs_it_and_counts_n
         );
     let mut mesh = Mesh::with_manifest(1, &text);
     let refused = mesh.activate("signer", 1, None, START);
-    let Err(refusal @ Refusal::Template { .. }) = &refused else {
+    let Err(refusal @ Refusal::SecretNotSet { secret, .. }) = &refused else {
         panic!("{refused:?}")
     };
+    assert_eq!(secret, "word");
     assert!(refusal.to_string().contains("Files./etc/more"), "{refusal}");
     assert_eq!(mesh.status("signer", START), (0, 0));
     provision(mesh.activate("verifier", 1, None, START));

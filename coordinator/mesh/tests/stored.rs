@@ -10,7 +10,10 @@ use std::path::PathBuf;
 
 use stoa_attestation::{Floors, Mark};
 use stoa_explain::Explain as _;
-use stoa_mesh::{Caller, Cancel, Command, Damaged, Machine, Rotate, Update, stored};
+use stoa_mesh::{
+    Caller, Cancel, Command, Damaged, Given, Machine, ReadSecrets, Rotate, SetSecrets, Update,
+    stored,
+};
 use support::{MANIFEST, Mesh, START, at, provision};
 
 fn golden(name: &str) -> PathBuf {
@@ -123,6 +126,110 @@ fn records_of_updates_are_written_and_read_as_in_their_golden_files() {
         events.iter().for_each(|event| replayed.apply(event));
     }
     assert_eq!(&replayed, mesh.sequencer.machine());
+    for (name, bytes) in &records {
+        for end in (0..bytes.len()).step_by(7).chain([bytes.len() - 1]) {
+            assert!(
+                Machine::replay([&bytes[..end]]).is_err(),
+                "{name} cut at {end}"
+            );
+        }
+    }
+}
+
+/// A user sets a secret of each form, and reads one: the records, and a snapshot behind them.
+fn secrets_of_users() -> (Mesh, Vec<(&'static str, Vec<u8>)>) {
+    let pem = support::user(0).0;
+    let head = format!(
+        r#"{{"Users": {{"ann": {{"Certificate": "{pem}", "Roles": ["secrets"]}}}},
+            "Roles": {{"secrets": {{"ResourceType": "Secrets", "ResourceNames": ["word", "pin", "tls"],
+                "Actions": ["WriteSecret", "ReadSecret"]}}}},"#
+    );
+    let more = r#""Secrets": {"word": {"Type": "plain", "UserDefined": true},
+        "pin": {"Type": "cert-ecdsa", "UserDefined": true}, "tls": {"Type": "cert-ecdsa", "UserDefined": true},"#;
+    let text = MANIFEST
+        .replacen('{', &head, 1)
+        .replacen(r#""Secrets": {"#, more, 1);
+    let mut mesh = Mesh::with_manifest(1, &text);
+    let written = mesh.journal.len();
+    let caller = Caller {
+        certificate: Some(support::user(0).1),
+    };
+    let certificate = Given {
+        certificate: Some(support::user_der(0)),
+        ..Given::default()
+    };
+    let pair = Given {
+        private: Some(support::p256_key(77, 0).pkcs8),
+        ..certificate.clone()
+    };
+    let word = Given {
+        key: Some(zeroize::Zeroizing::new(b"word".to_vec())),
+        ..Given::default()
+    };
+    let given = [("word", word), ("pin", certificate), ("tls", pair)];
+    let given = given.map(|(name, given)| (name.to_owned(), given));
+    let set = SetSecrets::prepare(&mesh.view(), given.into(), caller, &*mesh.keys).unwrap();
+    mesh.run(Command::SetSecrets(set), START + 1).unwrap();
+    let read = ReadSecrets {
+        names: ["tls", "word"].map(str::to_owned).into(),
+        caller,
+    };
+    mesh.run(Command::ReadSecrets(read), START + 2).unwrap();
+    let names = ["secrets-set", "secrets-read"];
+    let mut records: Vec<_> = names
+        .into_iter()
+        .zip(mesh.journal[written..].to_vec())
+        .collect();
+    records.push(("snapshot-4", mesh.sequencer.machine().snapshot().to_vec()));
+    (mesh, records)
+}
+
+/// An update that makes a new root secret: its record, and a snapshot behind it.
+fn new_root_secret() -> (Mesh, Vec<(&'static str, Vec<u8>)>) {
+    let pem = support::user(0).0;
+    let head = format!(
+        r#"{{"Users": {{"ann": {{"Certificate": "{pem}", "Roles": ["updater"]}}}},
+            "Roles": {{"updater": {{"ResourceType": "Manifest", "Actions": ["UpdateManifest"]}}}},"#
+    );
+    let text = MANIFEST.replacen('{', &head, 1);
+    let next = text.replacen('{', r#"{"Config": {"RotateRootSecret": true},"#, 1);
+    let mut mesh = Mesh::with_manifest(1, &text);
+    let caller = Caller {
+        certificate: Some(support::user(0).1),
+    };
+    let (view, next) = (mesh.view(), support::manifest(&next));
+    let update = Update::prepare(&view, next, caller, &*mesh.keys, at(START), &mut mesh.rng);
+    mesh.run(Command::Update(update.unwrap()), START).unwrap();
+    let record = mesh.journal.last().unwrap().clone();
+    let snapshot = mesh.sequencer.machine().snapshot().to_vec();
+    let records = vec![
+        ("updated-root-secret", record),
+        ("snapshot-4-root-secret", snapshot),
+    ];
+    (mesh, records)
+}
+
+#[test]
+fn records_of_secrets_that_users_set_and_read_are_written_and_read_as_in_their_golden_files() {
+    as_in_their_golden_files(secrets_of_users());
+}
+
+#[test]
+fn records_of_a_new_root_secret_are_written_and_read_as_in_their_golden_files() {
+    as_in_their_golden_files(new_root_secret());
+}
+
+/// The last of the records is a snapshot of what all the others made.
+fn as_in_their_golden_files((mesh, records): (Mesh, Vec<(&'static str, Vec<u8>)>)) {
+    let mut read: Vec<Vec<u8>> = records
+        .iter()
+        .map(|(name, bytes)| kept(name, bytes))
+        .collect();
+    let snapshot = Machine::replay([read.pop().unwrap()]).unwrap();
+    assert_eq!(&snapshot, mesh.sequencer.machine());
+    let before = mesh.journal.len() - read.len();
+    let all = mesh.journal[..before].iter().chain(&read);
+    assert_eq!(&Machine::replay(all).unwrap(), mesh.sequencer.machine());
     for (name, bytes) in &records {
         for end in (0..bytes.len()).step_by(7).chain([bytes.len() - 1]) {
             assert!(

@@ -265,6 +265,68 @@ fn a_secret_of_another_size_is_made_anew_and_the_one_before_does_not_stand_in_fo
 }
 
 #[test]
+fn a_manifest_that_asks_for_it_makes_a_new_root_secret_and_symmetric_keys_and_leaves_the_ones_before()
+ {
+    let with = |budget, svn, config: &str| {
+        let text = text(Version {
+            budget,
+            svn,
+            ..FIRST
+        });
+        let text = text.replace(
+            r#""OWN": "{{ hex .Secrets.own }}""#,
+            r#""OWN": "{{ hex .Secrets.own }}", "OWN_WAS": "{{ hex .Previous.Secrets.own }}", "CERT": "{{ pem .Secrets.cert.Cert }}""#,
+        );
+        text.replace(
+            r#""UpdateThreshold""#,
+            &format!(r#"{config}"UpdateThreshold""#),
+        )
+    };
+    let rotate = r#""RotateRootSecret": true, "#;
+    let mut mesh = Mesh::with_manifest(1, &with(3, 1, ""));
+    let instance = Some([7; 16]);
+    let values = |mesh: &mut Mesh, now: u64| {
+        let env = provision(mesh.activate("signer", 1, instance, now)).env;
+        assert_eq!(mesh.replayed(), *mesh.sequencer.machine());
+        let snapshot = mesh.sequencer.machine().snapshot();
+        let read = stoa_mesh::Machine::replay([snapshot]).unwrap();
+        assert_eq!(read, *mesh.sequencer.machine());
+        ["KEY", "WAS", "OWN", "OWN_WAS", "CERT"].map(|name| env[name].to_vec())
+    };
+    let update = |mesh: &mut Mesh, text: &str, now: u64| {
+        agree(mesh, "ann", text, now).unwrap();
+        agree(mesh, "bob", text, now).unwrap();
+    };
+    let first = values(&mut mesh, START);
+    assert_eq!(first[0], first[1]);
+    assert_eq!(first[2], first[3]);
+    // Asked for by the new manifest: both kinds of symmetric keys are others, the ones before are there.
+    update(&mut mesh, &with(4, 1, rotate), START + 1);
+    let second = values(&mut mesh, START + 2);
+    assert!(second[0] != first[0] && second[2] != first[2]);
+    assert_eq!((&second[1], &second[3]), (&first[0], &first[2]));
+    assert_eq!(second[4], first[4], "a certificate lives its half");
+    // A raise is no whole manifest, although the manifest still asks for it.
+    epoch_of(agree(&mut mesh, "ops", &with(4, 2, rotate), START + 3));
+    let raised = mesh.view();
+    assert_eq!(raised.epoch(), 3);
+    // Each further one makes another; one that does not ask keeps the last.
+    let down = with(5, 1, rotate);
+    update(&mut mesh, &down, START + 4);
+    let third = values(&mut mesh, START + 5);
+    assert!(third[0] != second[0] && third[2] != second[2]);
+    assert_eq!(
+        (&third[1], &third[3]),
+        (&second[0], &second[2]),
+        "the raise made none"
+    );
+    update(&mut mesh, &with(6, 1, ""), START + 6);
+    let last = values(&mut mesh, START + 7);
+    assert_eq!((&last[0], &last[2]), (&third[0], &third[2]));
+    assert_eq!((&last[1], &last[3]), (&third[0], &third[2]));
+}
+
+#[test]
 fn certificates_past_half_of_their_life_are_made_anew_with_an_update() {
     const DAY: u64 = 24 * 3600;
     let with = |budget| {

@@ -208,7 +208,7 @@ impl JoinService {
                         EdgeError::Bug(format!("an activation had the outcome {other:?}")).into(),
                     );
                 }
-                Err(NotDone::Refused(refusal)) if refusal.code() == "epoch-moved" => {}
+                Err(moved) if moved.is_moved() => {}
                 Err(NotDone::Refused(refusal)) => {
                     return Err(Failure {
                         noted: true,
@@ -226,7 +226,7 @@ impl JoinService {
             (marble, drafted) = beside(again).await?;
         }
         Err(EdgeError::StoreUnavailable {
-            reason: "the manifest changed under each try".to_owned(),
+            reason: "the manifest, or a secret that users set, changed under each try".to_owned(),
         }
         .into())
     }

@@ -2,6 +2,8 @@
 //!
 //! Does not live here: rules (`mesh`), wire forms (`proto`), sockets (`listener`).
 
+mod audit;
+mod secrets;
 mod update;
 
 use std::net::SocketAddr;
@@ -25,6 +27,7 @@ use sha2::{Digest as _, Sha256};
 use stoa_attestation::channel::{NONCE_BYTES, key_id};
 use stoa_explain::Explain;
 use stoa_manifest::Manifest;
+use stoa_mesh::denied::Denied;
 use stoa_mesh::{Caller, Command, Keys, Outcome, Refusal, SetManifest, View};
 use stoa_proto::status::blame;
 use stoa_proto::{path, wire};
@@ -36,6 +39,7 @@ use crate::rate::{Limiter, Over, Rate};
 use crate::view::{Published, State};
 use crate::writer::{NotDone, Writer};
 
+pub use secrets::{SECRETS_ASKED_MAX, SECRETS_BYTES_MAX};
 pub use update::UPDATE_TRIES_MAX;
 
 /// Largest manifest, in bytes.
@@ -65,6 +69,13 @@ pub fn router(app: Arc<App>) -> Router {
                 .post(update::agree)
                 .delete(update::cancel),
         )
+        .route(
+            path::SECRETS,
+            get(secrets::read)
+                .post(secrets::set)
+                .layer(DefaultBodyLimit::max(SECRETS_BYTES_MAX)),
+        )
+        .route(path::AUDIT, get(audit::read))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MANIFEST_BYTES_MAX))
@@ -79,10 +90,8 @@ async fn guard(
     next: Next,
 ) -> Response {
     let id = RequestId::next();
-    let peer = request
-        .extensions()
-        .get::<Arc<Session>>()
-        .map(|session| session.peer);
+    let session = request.extensions().get::<Arc<Session>>().cloned();
+    let peer = session.as_ref().map(|session| session.peer);
     let limiter = if request.uri().path() == path::STATEMENT {
         &app.statement_rate
     } else {
@@ -107,6 +116,7 @@ async fn guard(
     };
     // The id is known here only, so the body is finished here.
     if let Some(error) = response.extensions_mut().remove::<Arc<ApiError>>() {
+        note_denied(&app, session.as_deref(), format!("{method} {uri}"), &error);
         response = error.finished(&id);
     }
     if let Ok(value) = HeaderValue::from_str(&id.0) {
@@ -125,6 +135,22 @@ async fn guard(
         "Request answered"
     );
     response
+}
+
+/// Remembers for auditors who was refused because of who they are.
+fn note_denied(app: &App, session: Option<&Session>, what: String, error: &ApiError) {
+    if !matches!(error.code, "user-unknown" | "not-permitted") {
+        return;
+    }
+    if let State::Open(view) = &app.window.look().state {
+        view.note_denied(Denied {
+            time: app.clock.now().as_secs(),
+            certificate: session.and_then(|session| caller(session).certificate),
+            what,
+            code: error.code,
+            reason: error.message.clone(),
+        });
+    }
 }
 
 fn within(limiter: &Limiter, peer: SocketAddr) -> Result<(), EdgeError> {

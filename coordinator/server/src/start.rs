@@ -228,9 +228,10 @@ pub fn open(
             Vec::new(),
         )
     };
-    let machine = Machine::replay(&batches).map_err(|error| StartError::Replay {
-        cause: error.to_string(),
-    })?;
+    let machine =
+        Machine::replay_after(journal.base(), &batches).map_err(|error| StartError::Replay {
+            cause: error.to_string(),
+        })?;
     let mut state = Starting {
         journal,
         sequencer: Sequencer::new(machine),

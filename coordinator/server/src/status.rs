@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use stoa_attestation::channel::{NONCE_BYTES, statement_signature_input};
 use stoa_manifest::Manifest;
+use stoa_mesh::WaitingUpdate;
 use stoa_proto::wire::{self, Statement, StatementBody};
 
 use crate::app::App;
@@ -24,6 +25,7 @@ pub fn report(app: &App) -> wire::Status {
         root_spki_sha256: None,
         manifest_sha256: None,
         epoch: 0,
+        update: None,
         marbles: Vec::new(),
         rollback_witness: "none".to_owned(),
         recoverable: false,
@@ -48,6 +50,7 @@ pub fn report(app: &App) -> wire::Status {
                 .manifest()
                 .map(|manifest| hex::encode(manifest.sha256()));
             report.epoch = view.epoch();
+            report.update = view.waiting_update().map(waiting);
             report.marbles = crate::statement::counts(view, app.clock.now());
             let certificates = [
                 ("root-ca", view.root()),
@@ -74,6 +77,17 @@ pub fn report(app: &App) -> wire::Status {
             .push(format!("{behind}; nothing is issued until it is right"));
     }
     report
+}
+
+fn waiting(update: WaitingUpdate) -> wire::UpdateCount {
+    let may = update.may_agree.into_iter();
+    wire::UpdateCount {
+        manifest_sha256: hex::encode(update.manifest.sha256()),
+        since: update.since,
+        missing: may.filter(|user| !update.agreed.contains(user)).collect(),
+        agreed: update.agreed,
+        needed: update.needed as u64,
+    }
 }
 
 /// What a deployer should know about `manifest` and this coordinator, one sentence each.

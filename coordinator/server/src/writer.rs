@@ -39,6 +39,13 @@ impl NotDone {
     pub fn is_epoch_moved(&self) -> bool {
         matches!(self, Self::Refused(Refusal::EpochMoved { .. }))
     }
+
+    /// Whether it was prepared for a manifest that is no longer in force, or with a secret that was set since, so that it
+    /// can be prepared anew.
+    #[must_use]
+    pub fn is_moved(&self) -> bool {
+        self.is_epoch_moved() || matches!(self, Self::Refused(Refusal::SecretsMoved { .. }))
+    }
 }
 
 /// The sender's end of the writer.
@@ -189,7 +196,8 @@ impl Shell {
         let replayed = read_back
             .map_err(|error| crate::error::chain(&error))
             .and_then(|(journal, batches)| {
-                let machine = Machine::replay(&batches).map_err(|error| error.to_string())?;
+                let machine = Machine::replay_after(journal.base(), &batches)
+                    .map_err(|error| error.to_string())?;
                 Ok((journal, machine))
             });
         match replayed {

@@ -4,6 +4,11 @@ use crate::Code;
 
 pub(crate) const CODES: &[Code] = &[
     Code {
+        code: "secrets-unreadable",
+        meaning: "A file does not hold values of secrets: it is no JSON of the right form, or a name stands twice in it.",
+        remedy: "Write an object: {\"name\": {\"Key\": \"<base64>\"}} or {\"name\": {\"Cert\": \"<PEM>\", \"Private\": \"<PEM>\"}}.",
+    },
+    Code {
         code: "identity-unreadable",
         meaning: "The certificate or key of the user can't be read, or they do not fit together.",
         remedy: "Give the user's certificate with --cert and its private key with --key, both PEM.",

@@ -91,6 +91,31 @@ pub(crate) const CODES: &[Code] = &[
         remedy: "Make them smaller, or hand large data over another way than the manifest.",
     },
     Code {
+        code: "no-secrets-named",
+        meaning: "A request to set or read secrets names none.",
+        remedy: "Name at least one secret of the manifest in force.",
+    },
+    Code {
+        code: "secret-unfit",
+        meaning: "The value for a secret is not what the manifest in force says of it: its type, its size, or a key that is not the certificate's.",
+        remedy: "Give what the error asks for; nothing was set.",
+    },
+    Code {
+        code: "secret-not-set",
+        meaning: "A secret that users define has no value yet, and a marble needs it or a user asked for it.",
+        remedy: "Have it set by a user who may WriteSecret on it: `stoa secret set FILE`. Nothing was counted.",
+    },
+    Code {
+        code: "secrets-moved",
+        meaning: "A user set a secret while the provision of a marble that uses it was prepared.",
+        remedy: "Nothing: the coordinator prepares it anew.",
+    },
+    Code {
+        code: "secrets-full",
+        meaning: "All secrets that users set would together be larger than the coordinator keeps.",
+        remedy: "Set smaller values, or take secrets out of the manifest.",
+    },
+    Code {
         code: "secret-not-made",
         meaning: "A secret of the manifest asks for something that can't be made.",
         remedy: "Correct the secret that the error names in the manifest.",

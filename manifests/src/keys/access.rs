@@ -32,7 +32,7 @@ pub(crate) static ROLE: Object = Object {
             "ResourceType",
             Kind::Word(&RESOURCE_TYPES),
             "a fault",
-            "what it is about, exact case; `Secrets` and `Audit` are not served yet",
+            "what it is about, exact case",
         ),
         Key::marblerun(
             "ResourceNames",

@@ -69,8 +69,7 @@ pub(crate) static CONFIG: Object = Object {
             "RotateRootSecret",
             Kind::Flag,
             "false",
-            "an update that is a whole manifest makes a new root secret",
-        )
-        .later(),
+            "each update to this manifest that is more than raised security versions makes a new root secret, and the symmetric keys anew",
+        ),
     ],
 };

@@ -21,6 +21,9 @@ pub struct Status {
     pub manifest_sha256: Option<String>,
     /// From 1; 0 before the first manifest.
     pub epoch: u64,
+    /// The manifest that waits for users to agree; absent if none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<UpdateCount>,
     /// Live identities by marble type.
     pub marbles: Vec<MarbleCount>,
     /// `none`, `etcd` or `tpm-nv`.
@@ -31,6 +34,21 @@ pub struct Status {
     pub expiries: Vec<IdentityExpiry>,
     /// What an operator should look at, one sentence each.
     pub warnings: Vec<String>,
+}
+
+/// A manifest that waits for users to agree. It waits until enough did or one of them takes it back; it does not expire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateCount {
+    /// Lower-case hex of SHA-256 of its bytes.
+    pub manifest_sha256: String,
+    /// When the first user agreed, Unix time.
+    pub since: u64,
+    /// Who agreed, by name.
+    pub agreed: Vec<String>,
+    /// Who may and did not, by name.
+    pub missing: Vec<String>,
+    /// How many must agree in all.
+    pub needed: u64,
 }
 
 /// Live identities of one marble type.

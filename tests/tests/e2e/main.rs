@@ -23,6 +23,7 @@ mod readme;
 mod refusals;
 mod relay;
 mod renewal;
+mod secrets;
 mod three_tees;
 mod update;
 mod verify;

@@ -129,6 +129,19 @@ fn two_users_change_the_manifest_of_a_mesh_that_runs_and_one_raises_a_version() 
     updates.mesh.coordinator = Some(back.unwrap().0);
     let (exit, data, text) = updates.stoa(&["pending"]);
     assert_eq!((exit, &data["agreed"]), (0, &json!(["ann"])), "{text}");
+    let shown = updates.mesh.status()["update"].clone();
+    assert_eq!(shown["manifest_sha256"], data["manifest_sha256"]);
+    assert_eq!(
+        (&shown["agreed"], &shown["missing"], &shown["needed"]),
+        (&json!(["ann"]), &json!(["bob"]), &json!(2))
+    );
+    let url = updates.mesh.coordinator().url.clone();
+    let told = updates.mesh.stoa(&["status", "--url", &url]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(
+        told.contains("1 of 2 agreed (ann); may still: bob"),
+        "{told}"
+    );
     assert_eq!(
         updates.mesh.join("worker", KNOWN).unwrap_err().code(),
         "budget-spent"
@@ -142,6 +155,7 @@ fn two_users_change_the_manifest_of_a_mesh_that_runs_and_one_raises_a_version() 
     let (exit, _, text) = updates.as_user("bob", &["cancel", &digest]);
     assert_eq!(exit, 0, "{text}");
     updates.refused("bob", &["cancel", &digest], "no-update-pending");
+    assert!(updates.mesh.status().get("update").is_none());
 
     // Both agree: it is in force, read back from a statement, and what it allows is possible.
     for name in ["bob", "ann"] {

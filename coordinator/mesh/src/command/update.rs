@@ -15,7 +15,7 @@ use crate::ca::Certified;
 use crate::caller::Caller;
 use crate::keys::Keys;
 use crate::refusal::Refusal;
-use crate::secret::Secret;
+use crate::secret::{DerivationSecret, Secret};
 use crate::secrets::{self, Issuing};
 use crate::state::Policy;
 use crate::view::View;
@@ -30,6 +30,7 @@ pub struct Update {
     pub(crate) issuing: Certified,
     pub(crate) shared: BTreeMap<String, Secret>,
     pub(crate) previous: BTreeMap<String, Secret>,
+    pub(crate) derivation: Option<DerivationSecret>,
 }
 
 impl Update {
@@ -41,7 +42,8 @@ impl Update {
         approve::may_agree(in_force(view)?, caller)
     }
 
-    /// Makes the issuing CA of the next epoch, and each shared secret that is new or defined anew; the others stay.
+    /// Makes the issuing CA of the next epoch, and each shared secret that is new or defined anew; the others stay, unless
+    /// the manifest asks for a new root secret.
     ///
     /// # Errors
     /// [`Refusal::NotFounded`], [`Refusal::StateNotAccepting`] before the first manifest; who may not do it is refused
@@ -69,6 +71,7 @@ impl Update {
             issuing,
             shared: kept.shared,
             previous: kept.previous,
+            derivation: kept.derivation,
         })
     }
 }

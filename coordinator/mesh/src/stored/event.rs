@@ -11,11 +11,11 @@ use zeroize::Zeroizing;
 use super::Damaged;
 use super::field::{
     Put, authority, certificate, count, floors, manifest, marble, names, put_authority, put_floors,
-    put_manifest, put_names, put_secrets, secrets, text,
+    put_manifest, put_names, put_secrets, put_values, secrets, text, values,
 };
 use crate::event::{
     Admittance, Admitted, Agreed, By, CollateralSeen, Event, Founded, Grounds, ManifestSet,
-    Proposed, Rotated, Started, Updated,
+    Proposed, Rotated, SecretsRead, SecretsSet, Started, Updated,
 };
 use crate::secret::DerivationSecret;
 
@@ -29,6 +29,9 @@ const TAG_PROPOSED: u16 = 7;
 const TAG_AGREED: u16 = 8;
 const TAG_CANCELLED: u16 = 9;
 const TAG_UPDATED: u16 = 10;
+const TAG_SECRETS_SET: u16 = 20;
+const TAG_SECRETS_READ: u16 = 21;
+const TAG_UPDATED_WITH_ROOT_SECRET: u16 = 22;
 
 const ENTRY_ACTIVATED: u8 = 1;
 const ENTRY_RETRIED: u8 = 2;
@@ -66,10 +69,14 @@ pub(super) fn put(out: &mut dyn Put, event: &Event) {
             put_agreed(out, cancelled);
         }
         Event::Updated(updated) => {
-            out.u16(TAG_UPDATED);
+            let new = updated.derivation.as_ref();
+            out.u16(new.map_or(TAG_UPDATED, |_| TAG_UPDATED_WITH_ROOT_SECRET));
             put_set(out, &updated.set);
             put_names(out, &updated.agreed);
             put_secrets(out, &updated.previous);
+            if let Some(new) = new {
+                out.field(new.0.as_slice());
+            }
         }
         Event::Rotated(rotated) => {
             out.u16(TAG_ROTATED);
@@ -84,6 +91,18 @@ pub(super) fn put(out: &mut dyn Put, event: &Event) {
             out.u16(TAG_COLLATERAL_SEEN);
             out.u64(seen.time);
             put_floors(out, &seen.floors);
+        }
+        Event::SecretsSet(set) => {
+            out.u16(TAG_SECRETS_SET);
+            out.u64(set.time);
+            put_by(out, &set.by);
+            put_values(out, &set.secrets);
+        }
+        Event::SecretsRead(read) => {
+            out.u16(TAG_SECRETS_READ);
+            out.u64(read.time);
+            put_by(out, &read.by);
+            put_names(out, &read.names);
         }
     }
 }
@@ -118,11 +137,19 @@ pub(super) fn take(bytes: &[u8]) -> Result<Event, Damaged> {
         }
         TAG_AGREED => Event::Agreed(Arc::new(take_agreed(&mut reader)?)),
         TAG_CANCELLED => Event::Cancelled(Arc::new(take_agreed(&mut reader)?)),
-        TAG_UPDATED => Event::Updated(Arc::new(Updated {
-            set: take_set(&mut reader)?,
-            agreed: names(&mut reader)?,
-            previous: secrets(&mut reader)?,
-        })),
+        tag @ (TAG_UPDATED | TAG_UPDATED_WITH_ROOT_SECRET) => {
+            let mut updated = Updated {
+                set: take_set(&mut reader)?,
+                agreed: names(&mut reader)?,
+                previous: secrets(&mut reader)?,
+                derivation: None,
+            };
+            if tag == TAG_UPDATED_WITH_ROOT_SECRET {
+                let new = Zeroizing::new(reader.exact("derivation secret")?);
+                updated.derivation = Some(DerivationSecret(new));
+            }
+            Event::Updated(Arc::new(updated))
+        }
         TAG_ROTATED => Event::Rotated(Arc::new(Rotated {
             time: reader.u64("time")?,
             issuing: authority(&mut reader)?,
@@ -131,6 +158,16 @@ pub(super) fn take(bytes: &[u8]) -> Result<Event, Damaged> {
         TAG_COLLATERAL_SEEN => Event::CollateralSeen(Arc::new(CollateralSeen {
             time: reader.u64("time")?,
             floors: floors(&mut reader)?,
+        })),
+        TAG_SECRETS_SET => Event::SecretsSet(Arc::new(SecretsSet {
+            time: reader.u64("time")?,
+            by: take_by(&mut reader)?,
+            secrets: values(&mut reader)?,
+        })),
+        TAG_SECRETS_READ => Event::SecretsRead(Arc::new(SecretsRead {
+            time: reader.u64("time")?,
+            by: take_by(&mut reader)?,
+            names: names(&mut reader)?,
         })),
         tag => {
             return Err(Damaged::Unknown {

@@ -15,7 +15,7 @@ use super::Damaged;
 use crate::ca::Certified;
 use crate::certificate::{CERTIFICATE_BYTES_MAX, Certificate};
 use crate::keys::{KeyKind, KeyMaterial};
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretValue};
 
 /// Largest private key in bytes (PKCS #8; P-384 has 185).
 const KEY_BYTES_MAX: usize = 16 * 1024;
@@ -197,6 +197,64 @@ pub(super) fn secrets(reader: &mut Reader<'_>) -> Result<BTreeMap<String, Secret
             Ok((name, secret))
         })
         .collect()
+}
+
+/// `LP(count)`, then for each `LP(name) LP(kind) ..`: the bytes, or certificate, SPKI and private key or nothing.
+pub(super) fn put_values(out: &mut dyn Put, values: &BTreeMap<String, SecretValue>) {
+    out.u64(values.len() as u64);
+    for (name, value) in values {
+        out.field(name.as_bytes());
+        match value {
+            SecretValue::Bytes(bytes) => {
+                out.u8(SECRET_SYMMETRIC);
+                out.field(bytes);
+            }
+            SecretValue::Certificate {
+                certificate,
+                spki,
+                private,
+            } => {
+                out.u8(SECRET_CERTIFICATE);
+                out.field(certificate);
+                out.field(spki);
+                out.field(private.as_ref().map_or(&[], |key| key.as_slice()));
+            }
+        }
+    }
+}
+
+pub(super) fn values(reader: &mut Reader<'_>) -> Result<BTreeMap<String, SecretValue>, Damaged> {
+    (0..count(reader, "secrets of users")?)
+        .map(|_| {
+            let name = text(reader, "name of a secret")?;
+            Ok((name, value(reader)?))
+        })
+        .collect()
+}
+
+fn value(reader: &mut Reader<'_>) -> Result<SecretValue, Damaged> {
+    match reader.u8("kind of secret")? {
+        SECRET_SYMMETRIC => {
+            let bytes = reader.filled("secret", SECRET_BYTES_MAX)?.to_vec();
+            Ok(SecretValue::Bytes(Zeroizing::new(bytes)))
+        }
+        SECRET_CERTIFICATE => {
+            let certificate = reader
+                .filled("certificate", CERTIFICATE_BYTES_MAX)?
+                .to_vec();
+            let spki = reader.filled("public key", KEY_BYTES_MAX)?.to_vec();
+            let private = reader.field("private key", KEY_BYTES_MAX)?;
+            Ok(SecretValue::Certificate {
+                certificate,
+                spki,
+                private: (!private.is_empty()).then(|| Zeroizing::new(private.to_vec())),
+            })
+        }
+        kind => Err(Damaged::Unknown {
+            what: "kind of secret",
+            got: u64::from(kind),
+        }),
+    }
 }
 
 /// `LP(count)`, then each `LP(name)`, in order.

@@ -1,9 +1,11 @@
-//! The layout of a snapshot, versions 1 to 3: the whole state, so that the events before it can go.
+//! The layout of a snapshot, versions 1 to 4: the whole state, so that the events before it can go.
 //!
 //! `LP(1 u16) LP(floor) LP(founded 0|1) [LP(time) authority LP(derivation)] LP(leaf or empty) LP(issuing 0|1) [authority]
 //! LP(policy 0|1) [manifest LP(transition head) secrets] history activated instances`, lists with their count in front.
 //! Version 2 has the floors of collateral behind it, and is written if there are any. Version 3 has behind these
 //! `LP(update that waits 0|1) [LP(since) manifest names] secrets` (the ones before), and is written if there is one of both.
+//! Version 4 has behind these what users set, and `LP(derivation secret or empty) LP(the one before or empty)` if it is not
+//! that of founding, and is written if there is any of it.
 //!
 //! Does not live here: fields that several layouts share (`field`).
 
@@ -17,7 +19,7 @@ use zeroize::Zeroizing;
 use super::Damaged;
 use super::field::{
     Put, authority, count, floors, manifest, manifest_of, marble, names, put_authority, put_floors,
-    put_manifest, put_names, put_secrets, secrets,
+    put_manifest, put_names, put_secrets, put_values, secrets, values,
 };
 use crate::certificate::{CERTIFICATE_BYTES_MAX, Certificate};
 use crate::event::Founded;
@@ -27,16 +29,24 @@ use crate::state::{InstanceName, IssuedLeaf, Living, Pending, Policy, State};
 const VERSION: u16 = 1;
 const VERSION_WITH_FLOORS: u16 = 2;
 const VERSION_WITH_UPDATES: u16 = 3;
+const VERSION_WITH_USER_SECRETS: u16 = 4;
 
 pub(super) fn put(out: &mut dyn Put, state: &State) {
     let previous = state.policy.as_ref().map(|policy| &policy.previous);
     let with_updates = state.pending.is_some() || previous.is_some_and(|some| !some.is_empty());
-    let with_floors = with_updates || !state.collateral.is_empty();
-    out.u16(match (with_updates, with_floors) {
-        (true, _) => VERSION_WITH_UPDATES,
-        (false, true) => VERSION_WITH_FLOORS,
-        (false, false) => VERSION,
-    });
+    // A version has all that the ones before it have.
+    let rotated = state.policy.as_ref();
+    let rotated = rotated.is_some_and(|policy| policy.derivation.is_some());
+    let version = if rotated || !state.user_secrets.is_empty() {
+        VERSION_WITH_USER_SECRETS
+    } else if with_updates {
+        VERSION_WITH_UPDATES
+    } else if !state.collateral.is_empty() {
+        VERSION_WITH_FLOORS
+    } else {
+        VERSION
+    };
+    out.u16(version);
     out.u64(state.floor);
     put_option(out, state.founded.as_deref(), |out, founded| {
         out.u64(founded.time);
@@ -70,10 +80,10 @@ pub(super) fn put(out: &mut dyn Put, state: &State) {
     for (name, living) in &state.instances {
         put_instance(out, name, living);
     }
-    if with_floors {
+    if version >= VERSION_WITH_FLOORS {
         put_floors(out, &state.collateral);
     }
-    if with_updates {
+    if version >= VERSION_WITH_UPDATES {
         put_option(out, state.pending.as_deref(), |out, pending| {
             out.u64(pending.since);
             out.field(pending.manifest.bytes());
@@ -81,6 +91,24 @@ pub(super) fn put(out: &mut dyn Put, state: &State) {
         });
         put_secrets(out, previous.unwrap_or(&BTreeMap::new()));
     }
+    if version >= VERSION_WITH_USER_SECRETS {
+        put_values(out, &state.user_secrets);
+        let policy = state.policy.as_deref();
+        put_derivation(out, policy.and_then(|policy| policy.derivation.as_ref()));
+        put_derivation(
+            out,
+            policy.and_then(|policy| policy.derivation_before.as_ref()),
+        );
+    }
+}
+
+fn put_derivation(out: &mut dyn Put, derivation: Option<&DerivationSecret>) {
+    out.field(derivation.map_or(&[], |secret| secret.0.as_slice()));
+}
+
+fn take_derivation(reader: &mut Reader<'_>) -> Result<Option<DerivationSecret>, Damaged> {
+    let secret = reader.optional("derivation secret")?;
+    Ok(secret.map(|secret| DerivationSecret(Zeroizing::new(secret))))
 }
 
 fn put_option<T>(out: &mut dyn Put, value: Option<&T>, put: impl Fn(&mut dyn Put, &T)) {
@@ -110,10 +138,7 @@ fn put_instance(out: &mut dyn Put, name: &InstanceName, living: &Living) {
 /// [`Damaged`] if its version is unknown or a field is not as it must be.
 pub(super) fn take(reader: &mut Reader<'_>) -> Result<State, Damaged> {
     let version = reader.u16("version of the snapshot")?;
-    if !matches!(
-        version,
-        VERSION | VERSION_WITH_FLOORS | VERSION_WITH_UPDATES
-    ) {
+    if !(VERSION..=VERSION_WITH_USER_SECRETS).contains(&version) {
         return Err(Damaged::Unknown {
             what: "version of a snapshot",
             got: u64::from(version),
@@ -144,6 +169,8 @@ pub(super) fn take(reader: &mut Reader<'_>) -> Result<State, Damaged> {
             manifest,
             shared: secrets(reader)?,
             previous: BTreeMap::new(),
+            derivation: None,
+            derivation_before: None,
         })
     })?;
     state.history = (0..count(reader, "manifests of the history")?)
@@ -167,6 +194,14 @@ pub(super) fn take(reader: &mut Reader<'_>) -> Result<State, Damaged> {
     }
     if version >= VERSION_WITH_UPDATES {
         take_updates(reader, &mut state)?;
+    }
+    if version >= VERSION_WITH_USER_SECRETS {
+        state.user_secrets = Arc::new(values(reader)?);
+        let (derivation, before) = (take_derivation(reader)?, take_derivation(reader)?);
+        if let Some(policy) = &mut state.policy {
+            let policy = Arc::make_mut(policy);
+            (policy.derivation, policy.derivation_before) = (derivation, before);
+        }
     }
     Ok(state)
 }

@@ -480,6 +480,19 @@ pub fn events(journal: &[Vec<u8>]) -> Vec<Event> {
         .collect()
 }
 
+/// The same, DER.
+pub fn user_der(number: u64) -> Vec<u8> {
+    use base64::Engine as _;
+    let pem = user(number).0;
+    let body: String = pem
+        .split("\\n")
+        .filter(|line| !line.starts_with('-'))
+        .collect();
+    base64::engine::general_purpose::STANDARD
+        .decode(body)
+        .unwrap()
+}
+
 /// A user's certificate by number: PEM, and the SHA-256 of its DER.
 pub fn user(number: u64) -> (String, [u8; 32]) {
     static MADE: Mutex<BTreeMap<u64, (String, [u8; 32])>> = Mutex::new(BTreeMap::new());
