@@ -14,6 +14,7 @@ mod files;
 mod first_use;
 mod manifest;
 mod memory;
+mod recover;
 mod render;
 mod status;
 mod terminal;
@@ -50,6 +51,7 @@ fn run(stoa: &Stoa, terminal: &mut Terminal<'_>) -> Exit {
         Command::Evidence(args) => evidence::run(&stoa.global, &args.command, terminal),
         Command::Measure(args) => evidence::measure::run(&stoa.global, args, terminal),
         Command::Manifest(args) => manifest::run(&stoa.global, args, terminal),
+        Command::Recover(args) => recover::run(&stoa.global, args, terminal),
         Command::Status(args) => status::run(&stoa.global, args, terminal),
         Command::Collateral(args) => collateral::run(&stoa.global, args, terminal),
         Command::Doctor(args) => doctor::run(&stoa.global, args, terminal),

@@ -33,7 +33,7 @@ pub struct Config {
     pub feature_gates: BTreeSet<&'static str>,
     /// How many users must agree to an update; 0 is all that may. Not served yet.
     pub update_threshold: u32,
-    /// How many owners of recovery keys must come together; 0 is all. Not served yet.
+    /// How many owners of recovery keys must come together; 0 is all.
     pub recovery_threshold: u32,
     /// Whether an update with this manifest makes a new root secret. Not served yet.
     pub rotate_root_secret: bool,

@@ -8,6 +8,8 @@ pub const STATUS: &str = "/api/stoa/v1/status";
 pub const MANIFEST: &str = "/api/stoa/v1/manifest";
 /// `POST` a manifest: a user's yes to it; `GET` the one that waits; `DELETE ?manifest_sha256=<hex>` takes it back.
 pub const UPDATE: &str = "/api/stoa/v1/update";
+/// In recovery: `GET` which mesh asks for which shares and the upload key, `POST` a share.
+pub const RECOVER: &str = "/api/stoa/v1/recover";
 /// ALPN of the attested channel on the mesh port.
 pub const ALPN_ATTEST: &[u8] = b"stoa-attest/1";
 /// Trailer of a refused Join: the JSON error body.

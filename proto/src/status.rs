@@ -65,15 +65,23 @@ impl Blame {
 #[must_use]
 pub fn blame(code: &str) -> Blame {
     match code {
-        "manifest-invalid" | "request-invalid" | "hello-malformed" | "version-unsupported" => {
-            Blame::Input
-        }
+        "manifest-invalid"
+        | "request-invalid"
+        | "hello-malformed"
+        | "version-unsupported"
+        | "share-malformed"
+        | "upload-unreadable" => Blame::Input,
         "state-not-accepting"
         | "manifest-already-set"
         | "instance-in-use"
         | "epoch-moved"
         | "update-pending"
-        | "update-refused" => Blame::Conflict,
+        | "update-refused"
+        | "recovery-keys-fixed"
+        | "not-in-recovery"
+        | "recovery-data-missing"
+        | "shares-do-not-fit"
+        | "recovery-not-bound" => Blame::Conflict,
         "manifest-not-set" | "no-update-pending" | "path-unknown" => Blame::Missing,
         "too-large" => Blame::TooLarge,
         "too-slow" => Blame::TooSlow,

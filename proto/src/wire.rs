@@ -4,11 +4,15 @@ use serde::{Deserialize, Deserializer};
 
 mod error;
 mod manifest;
+mod recovery;
 mod statement;
 mod status;
 
 pub use error::{ErrorBody, ErrorField};
 pub use manifest::{ManifestInForce, ManifestSet, UpdateAgreed, UpdateCancelled, UpdateWaiting};
+pub use recovery::{
+    EncryptedShare, RecoveryAsked, RecoveryShares, ShareGiven, ShareTaken, StatementRecovery,
+};
 pub use statement::{Statement, StatementBody, StatementRefusal, StatementTransition};
 pub use status::{IdentityExpiry, MarbleCount, Status};
 

@@ -2,6 +2,7 @@
 //!
 //! Does not live here: rules (`mesh`), wire forms (`proto`), sockets (`listener`).
 
+mod recover;
 mod update;
 
 use std::net::SocketAddr;
@@ -36,6 +37,7 @@ use crate::rate::{Limiter, Over, Rate};
 use crate::view::{Published, State};
 use crate::writer::{NotDone, Writer};
 
+pub use recover::RECOVER_RATE;
 pub use update::UPDATE_TRIES_MAX;
 
 /// Largest manifest, in bytes.
@@ -59,6 +61,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route(path::STATEMENT, get(statement))
         .route(path::STATUS, get(status))
         .route(path::MANIFEST, get(manifest).post(set_manifest))
+        .route(path::RECOVER, get(recover::asked).post(recover::share))
         .route(
             path::UPDATE,
             get(update::waiting)
@@ -83,10 +86,10 @@ async fn guard(
         .extensions()
         .get::<Arc<Session>>()
         .map(|session| session.peer);
-    let limiter = if request.uri().path() == path::STATEMENT {
-        &app.statement_rate
-    } else {
-        &app.request_rate
+    let limiter = match request.uri().path() {
+        path::STATEMENT => &app.statement_rate,
+        path::RECOVER => &app.recover_rate,
+        _ => &app.request_rate,
     };
     let limited = peer.map_or(Ok(()), |peer| within(limiter, peer));
     let (method, uri) = (request.method().clone(), request.uri().path().to_owned());
@@ -194,13 +197,19 @@ async fn set_manifest(
     Extension(session): Extension<Arc<Session>>,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<wire::ManifestSet>, ApiError> {
+    if let Some(answer) = recover::told_again(&app, &bytes).await? {
+        return Ok(Json(answer));
+    }
     let (writer, manifest) = posted(&app, bytes, SetManifest::may).await?;
     let warnings = crate::status::warnings_of(&manifest);
+    let posted = manifest.clone();
     let caller = caller(&session);
     let prepared = prepared(&app, move |view, keys, now, rng| {
         SetManifest::prepare(view, manifest, caller, keys, now, rng)
     })
     .await?;
+    // Before it is in force, so that a key which can't be used is found in time.
+    let recovery = recover::shares(&app, &posted).await?;
     match writer.submit(Command::SetManifest(prepared)).await? {
         Outcome::ManifestSet {
             sha256,
@@ -219,6 +228,7 @@ async fn set_manifest(
                 epoch,
                 marbles,
                 warnings,
+                recovery,
             }))
         }
         other => {
