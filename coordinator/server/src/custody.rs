@@ -175,7 +175,7 @@ mod tests {
         let mut sequencer = Sequencer::new(Machine::empty());
         let rng = &mut OsRandom;
         let found = Found::prepare(&AwsLcKeys, &[], now, rng).unwrap();
-        let mut run = |sequencer: &mut Sequencer, command| {
+        let run = |sequencer: &mut Sequencer, command| {
             sequencer.submit(
                 0,
                 command,
