@@ -17,6 +17,7 @@ Deploy
   manifest    check, import, merge, diff, set, update, pending, cancel, get
   secret      set, get
 Operate
+  recover     Show which mesh asks for recovery shares, or give one
   status      State of the coordinator, marbles and certificates
   audit       What was done to the mesh, by whom, and who was refused
   collateral  fetch, show, pack
@@ -107,6 +108,12 @@ Examples:
   stoa secret set secrets.json --cert ann.pem --key ann.key --url https://mesh.example:4433 --coordinator stoa.json
   stoa secret get api-key --save api-key.json --cert bob.pem --key bob.key")]
     Secret(Secret),
+    /// Show which mesh asks for recovery shares, or give one
+    #[command(after_help = "\
+Examples:
+  stoa recover --url https://mesh.example:4433 --coordinator stoa.json
+  stoa recover --recovery-data mesh-recovery.json --key ann.key --url https://mesh.example:4433 --coordinator stoa.json")]
+    Recover(Recover),
     /// State of the coordinator, marbles and certificates
     #[command(after_help = "\
 Examples:
@@ -189,6 +196,19 @@ pub(crate) struct Verify {
     /// With --bundle: judge as of this time: 2026-11-23T22:40:11Z, or Unix seconds
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<String>,
+    #[command(flatten)]
+    pub(crate) trusted: Trusted,
+}
+
+/// `stoa recover`
+#[derive(Debug, Args)]
+pub(crate) struct Recover {
+    /// The recovery file that `stoa manifest set` wrote
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) recovery_data: Option<PathBuf>,
+    /// The holder's private recovery key (PEM, PKCS #8)
+    #[arg(long, value_name = "FILE", requires = "recovery_data")]
+    pub(crate) key: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) trusted: Trusted,
 }
@@ -375,6 +395,9 @@ pub(crate) enum ManifestCommand {
         /// Without a reference: believe the code that is there now, and remember it
         #[arg(long, conflicts_with = "coordinator")]
         trust_on_first_use: bool,
+        /// Where the encrypted shares of the manifest's RecoveryKeys are kept; a new file
+        #[arg(long, value_name = "FILE")]
+        recovery_data: Option<PathBuf>,
         #[command(flatten)]
         trusted: Trusted,
     },
@@ -384,6 +407,9 @@ pub(crate) enum ManifestCommand {
         file: PathBuf,
         #[command(flatten)]
         user: UserFiles,
+        /// Where the encrypted shares of RecoveryKeys are kept that the manifest in force has not; a new file
+        #[arg(long, value_name = "FILE")]
+        recovery_data: Option<PathBuf>,
         #[command(flatten)]
         trusted: Trusted,
     },

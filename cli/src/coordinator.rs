@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::{SignatureVerificationAlgorithm, UnixTime};
+use stoa_attestation::channel::ChannelError;
 use stoa_attestation::policy::Advisories;
 use stoa_attestation::{Anchor, NoMemo, Reference, TcbStatus, Trust};
 use stoa_client::http::{Connection, Endpoint, Fault, HttpError, Identity, Pin};
@@ -284,6 +285,43 @@ impl Met {
             self.memory.remember(mesh)?;
         }
         Ok(report)
+    }
+
+    /// The same for a coordinator in recovery, which proves no mesh: what is remembered of the mesh that it names must
+    /// not be newer than its journal.
+    pub(crate) fn judge_in_recovery(
+        &self,
+        wanted: &Wanted,
+        root: Option<&[u8; 32]>,
+    ) -> Result<Report, Failure> {
+        let state = &self.statement.state;
+        let seen = match root {
+            Some(root) => self.memory.find(Some(root), None)?,
+            None => None,
+        };
+        let behind = seen.filter(|seen| {
+            let position = seen.mesh.position();
+            state.sequence < position.sequence
+                || state.sequence == position.sequence && state.head != position.head
+        });
+        if let Some(seen) = behind {
+            let position = seen.mesh.position();
+            let back = ChannelError::HistoryWentBack {
+                got_sequence: state.sequence,
+                got_head: hex::encode(state.head),
+                seen_sequence: position.sequence,
+                seen_head: hex::encode(position.head),
+            };
+            return Err(Failure::of(Exit::Refused, &back));
+        }
+        Ok(wanted.judge(
+            &self.statement,
+            &self.nonce,
+            stoa_client::Connection::Live(self.connection.leaf()),
+            None,
+            Memory::NotAsked("in recovery no mesh is proved; its journal was compared"),
+            self.fetched_at,
+        ))
     }
 
     /// Says on stderr why checks do not hold, the failed ones each in full.

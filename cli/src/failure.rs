@@ -193,6 +193,24 @@ pub(crate) enum Refused {
     NoManifest,
     #[error("the coordinator says that its root CA has the key {said}, but signed {signed}")]
     StatusContradicts { signed: String, said: String },
+    #[error("the coordinator is not in recovery, but in state {state}")]
+    NotInRecovery { state: String },
+    #[error("the coordinator is in recovery and names no mesh: it has no clear recovery data")]
+    NoRecoveryData,
+    #[error("the share is of data key {own}; the coordinator asks for {asked}")]
+    ShareOfAnother { own: String, asked: String },
+    #[error("{path} is no recovery key that can be used: {cause}")]
+    HolderKeyUnfit { path: String, cause: String },
+    #[error("the coordinator's upload key can't be used: {cause}")]
+    UploadKeyUnusable { cause: String },
+    #[error("the recovery file has shares of {holders}, none for the key with SHA-256 {key}")]
+    NoShareForKey { holders: String, key: String },
+    #[error(
+        "the coordinator took the last share, and does not prove that the state is back: {cause}"
+    )]
+    RecoveryNotConfirmed { cause: String },
+    #[error("{0}")]
+    RecoveryDataNotAsked(&'static str),
     #[error("this machine's clock is before 1970")]
     ClockUnset,
     #[error("the TEE gave two different sealing keys for the same purpose")]
@@ -222,6 +240,14 @@ impl Explain for Refused {
             Self::ManifestNotConfirmed => "manifest-not-confirmed",
             Self::NoManifest => "manifest-not-in-force",
             Self::StatusContradicts { .. } => "statement-inconsistent",
+            Self::NotInRecovery { .. } => "not-in-recovery",
+            Self::NoRecoveryData => "recovery-data-missing",
+            Self::ShareOfAnother { .. } => "share-of-another-key",
+            Self::HolderKeyUnfit { .. } => "recovery-key-unfit",
+            Self::UploadKeyUnusable { .. } => "upload-unreadable",
+            Self::NoShareForKey { .. } => "recovery-share-missing",
+            Self::RecoveryNotConfirmed { .. } => "recovery-not-confirmed",
+            Self::RecoveryDataNotAsked(_) => "recovery-data-not-asked",
             Self::ClockUnset => "clock-unset",
             Self::SealKeyChanges => "seal-key-changes",
             Self::ClockDiffers { .. } => "clock-differs",
@@ -239,6 +265,11 @@ impl From<Refused> for Failure {
         let exit = match refused {
             Refused::ManifestNotConfirmed
             | Refused::NoManifest
+            | Refused::NotInRecovery { .. }
+            | Refused::NoRecoveryData
+            | Refused::ShareOfAnother { .. }
+            | Refused::UploadKeyUnusable { .. }
+            | Refused::RecoveryNotConfirmed { .. }
             | Refused::StatusContradicts { .. } => Exit::Refused,
             Refused::ClockUnset
             | Refused::SealKeyChanges

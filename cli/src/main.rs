@@ -15,6 +15,7 @@ mod files;
 mod first_use;
 mod manifest;
 mod memory;
+mod recover;
 mod render;
 mod secret;
 mod status;
@@ -54,6 +55,7 @@ fn run(stoa: &Stoa, terminal: &mut Terminal<'_>) -> Exit {
         Command::Measure(args) => evidence::measure::run(&stoa.global, args, terminal),
         Command::Manifest(args) => manifest::run(&stoa.global, args, terminal),
         Command::Secret(args) => secret::run(&stoa.global, args, terminal),
+        Command::Recover(args) => recover::run(&stoa.global, args, terminal),
         Command::Status(args) => status::run(&stoa.global, args, terminal),
         Command::Audit(args) => audit::run(&stoa.global, args, terminal),
         Command::Collateral(args) => collateral::run(&stoa.global, args, terminal),

@@ -2,15 +2,17 @@
 //!
 //! Does not live here: what needs no coordinator (`offline`), changing it (`update`).
 
+mod keep;
 mod offline;
 mod update;
 
 use serde_json::json;
 use stoa_attestation::channel::CoordinatorState;
-use stoa_client::Verdict;
 use stoa_client::http::Endpoint;
+use stoa_client::{RecoveryFile, Verdict};
 use stoa_manifest::Manifest;
 
+use self::keep::Keep;
 use crate::args::{self, Global, ManifestCommand, Trusted};
 use crate::coordinator::{Met, Wanted, block_on, change_failed, endpoint, require_verified};
 use crate::failure::{Changed, Exit, Failure, Refused};
@@ -33,10 +35,12 @@ pub(crate) fn run(
         ManifestCommand::Set {
             file,
             trust_on_first_use,
+            recovery_data,
             trusted,
         } => {
             let untouched = |failure: Failure| failure.changed(Changed::Nothing);
             let manifest = offline::read(global, file, terminal).map_err(untouched)?;
+            let keep = Keep::of(&manifest, recovery_data.as_deref()).map_err(untouched)?;
             let endpoint = endpoint(global, None)?;
             let mut wanted = Wanted::load(global, trusted, terminal)?;
             if !wanted.has_identities() {
@@ -45,7 +49,7 @@ pub(crate) fn run(
                 }
                 first_use::recall(&mut wanted, &endpoint.authority())?;
             }
-            block_on(set(global, &manifest, &endpoint, wanted, terminal))
+            block_on(set(global, &manifest, &keep, &endpoint, wanted, terminal))
         }
         ManifestCommand::Diff { new, from, trusted } => {
             update::diff(global, new, from.as_deref(), trusted, terminal)
@@ -53,8 +57,12 @@ pub(crate) fn run(
         ManifestCommand::Update {
             file,
             user,
+            recovery_data,
             trusted,
-        } => update::agree(global, file, user, trusted, terminal),
+        } => {
+            let recovery_data = recovery_data.as_deref();
+            update::agree(global, file, user, recovery_data, trusted, terminal)
+        }
         ManifestCommand::Pending { trusted } => update::pending(global, trusted, terminal),
         ManifestCommand::Cancel {
             sha256,
@@ -69,6 +77,7 @@ pub(crate) fn run(
 async fn set(
     global: &Global,
     manifest: &Manifest,
+    keep: &Keep<'_>,
     endpoint: &Endpoint,
     mut wanted: Wanted,
     terminal: &mut Terminal<'_>,
@@ -89,6 +98,8 @@ async fn set(
         .set_manifest(manifest.bytes().to_vec())
         .await
         .map_err(|error| change_failed(&error))?;
+    // Before anything else can fail: they are given once.
+    keep.shares(answer.recovery.as_ref().map(RecoveryFile::of))?;
     met.again()
         .await
         .map_err(|failure| failure.changed(Changed::Unknown))?;
@@ -120,6 +131,7 @@ async fn set(
             "marbles   {} may now activate",
             marbles.join(", ")
         ));
+        keep.tell(terminal);
         if !global.quiet {
             for warning in &answer.warnings {
                 terminal.talk(&format!("warning: {warning}"));

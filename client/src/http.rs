@@ -262,6 +262,42 @@ impl Connection {
         self.read::<wire::UpdateCancelled>(&answer).map(|_| ())
     }
 
+    /// Which mesh asks for which shares; the upload key is worth what this connection is worth.
+    ///
+    /// # Errors
+    /// [`HttpError`]; `not-in-recovery`, `recovery-data-missing`.
+    pub async fn recovery_asked(&mut self) -> Result<wire::RecoveryAsked, HttpError> {
+        let answer = self
+            .ask(Method::GET, path::RECOVER, Bytes::new(), STATUS_BYTES_MAX)
+            .await?;
+        self.read(&answer)
+    }
+
+    /// Hands over a share: encrypted for the upload key, and signed by its holder.
+    ///
+    /// # Errors
+    /// [`HttpError`]; after [`HttpError::Unreachable`] or [`HttpError::TooSlow`] it may have been taken or not.
+    pub async fn give_share(
+        &mut self,
+        encrypted: &[u8],
+        signature: &[u8],
+    ) -> Result<wire::ShareTaken, HttpError> {
+        let given = wire::ShareGiven {
+            share: STANDARD.encode(encrypted),
+            signature: STANDARD.encode(signature),
+        };
+        let body = serde_json::to_vec(&given).expect("a struct of strings always is JSON");
+        let answer = self
+            .ask(
+                Method::POST,
+                path::RECOVER,
+                Bytes::from(body),
+                ERROR_BYTES_MAX,
+            )
+            .await?;
+        self.read(&answer)
+    }
+
     async fn ask(
         &mut self,
         method: Method,
@@ -287,15 +323,14 @@ impl Connection {
             .map_err(|error| protocol(error.to_string()))?;
         let sender = &mut self.sender;
         limited(ANSWER_WAIT_MAX, "the answer", &authority, async {
-            let answer =
-                sender
-                    .send_request(request)
-                    .await
-                    .map_err(|error| HttpError::Unreachable {
-                        authority: authority.clone(),
-                        step: "the request",
-                        cause: spelled(&error),
-                    })?;
+            let unreachable = |error: hyper::Error| HttpError::Unreachable {
+                authority: authority.clone(),
+                step: "the request",
+                cause: spelled(&error),
+            };
+            // The answer before may be read to its end a moment before the connection knows it.
+            sender.ready().await.map_err(unreachable)?;
+            let answer = sender.send_request(request).await.map_err(unreachable)?;
             let status = answer.status();
             let max = if status == StatusCode::OK {
                 max

@@ -84,7 +84,7 @@ pub fn judge(statement: &Statement, question: &Question<'_>) -> Report {
         coordinator::time(statement, question),
         mesh::state(statement),
         mesh::tls(statement, root, question),
-        mesh::root_ca(&chain),
+        mesh::root_ca(&chain, statement),
         mesh::manifest(statement, question),
         mesh::history(statement),
         mesh::marbles(statement),

@@ -11,6 +11,7 @@ pub mod certificates;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod judge;
+pub mod recovery;
 pub mod reference;
 pub mod report;
 pub mod seen;
@@ -21,6 +22,7 @@ mod marbles;
 
 pub use bundle::Bundle;
 pub use judge::{Connection, Memory, Question, judge};
+pub use recovery::{RecoveryFile, StatedRecovery};
 pub use report::{Cause, Check, Outcome, Report, Row, Verdict};
 pub use seen::SeenMesh;
 pub use statement::Statement;

@@ -11,6 +11,7 @@ use stoa_explain::Explain;
 use stoa_proto::wire;
 
 use crate::json;
+use crate::recovery::StatedRecovery;
 
 /// Certificates in the chain, at most: issuing CA and root.
 const CHAIN_MAX: usize = 2;
@@ -54,6 +55,8 @@ pub struct Statement {
     pub refused: Vec<wire::StatementRefusal>,
     /// What MarbleRun's protocol weakens; `None` if it is not served.
     pub legacy: Option<Vec<String>>,
+    /// Which mesh a coordinator in recovery says it is; signed by it, and known from its host alone.
+    pub recovery: Option<StatedRecovery>,
 }
 
 impl Statement {
@@ -94,6 +97,11 @@ impl Statement {
         )?;
         limit("chain", read.chain.len(), CHAIN_MAX)?;
 
+        let recovery = read.recovery.as_ref().map(StatedRecovery::of).transpose();
+        let recovery = recovery.map_err(|cause| BadStatement::Member {
+            member: "recovery",
+            cause,
+        })?;
         let nonce = base64("nonce", &read.nonce, 32)?;
         let state = base64("state", &read.state, limits::STATE_BYTES_MAX)?;
         let manifest = base64(
@@ -136,6 +144,7 @@ impl Statement {
             marbles: read.marbles,
             refused: read.refused,
             legacy: read.legacy,
+            recovery,
             body,
             signature,
             wire,

@@ -5,6 +5,8 @@ mod world;
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use stoa_attestation::TcbStatus;
 use stoa_attestation::channel::{CoordinatorState, Seen, Switches};
 use stoa_client::{Check, Outcome, Verdict};
@@ -173,6 +175,47 @@ fn without_something_to_compare_with_nothing_is_verified() {
     );
     world.in_recovery();
     assert_eq!(world.report().seen, None, "there is no mesh to remember");
+}
+
+#[test]
+fn in_recovery_the_mesh_that_asks_is_shown_and_marked_unverified() {
+    let mut world = World::new();
+    let (root, key) = (world.chain[1].clone(), hex::encode(world.root.id()));
+    world.wanted_manifest = None;
+    world.in_recovery();
+    let none = world.report();
+    assert_eq!(*outcome(&none, Check::RootCa), Outcome::Good("same"));
+    world.edit = Some(Box::new(move |body| {
+        body.recovery = Some(stoa_proto::wire::StatementRecovery {
+            root: STANDARD.encode(&root),
+            data_key: "0d".repeat(8),
+            threshold: 2,
+            shares: 3,
+        });
+    }));
+    let report = world.report();
+    let row = report.rows.iter().find(|row| row.check == Check::RootCa);
+    let row = row.unwrap();
+    assert!(row.facts.contains(&key), "{}", row.facts);
+    let Outcome::NotChecked(why) = &row.outcome else {
+        panic!("{:?}", row.outcome)
+    };
+    assert!(why.starts_with("unverified"), "{why}");
+    assert!(report.coordinator_verified(), "{}", failed(&report));
+    assert_eq!((report.root, report.seen), (None, None));
+    // In a state that proves its mesh the member says nothing.
+    let mut world = World::new();
+    let other = world.chain[0].clone();
+    world.edit = Some(Box::new(move |body| {
+        body.recovery = Some(stoa_proto::wire::StatementRecovery {
+            root: STANDARD.encode(&other),
+            data_key: "0d".repeat(8),
+            threshold: 2,
+            shares: 3,
+        });
+    }));
+    let report = world.report();
+    assert_eq!(*outcome(&report, Check::RootCa), Outcome::Good("same"));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::fields::Fields;
 use crate::infrastructure::pem;
 use crate::json::Value;
 use crate::keys::{ACTIONS, RESOURCE_TYPES, ROLE, USER};
-use crate::limits::{LIST_MAX, PEM_BYTES_MAX, RECOVERY_KEY_BITS_MIN};
+use crate::limits::{LIST_MAX, PEM_BYTES_MAX, RECOVERY_KEY_BITS_MAX, RECOVERY_KEY_BITS_MIN};
 use crate::marble::{known, named};
 use crate::secret::{SecretDefinition, Source};
 
@@ -272,7 +272,26 @@ pub(crate) fn recovery_key(value: &Value, path: &Path, sink: &mut Sink) -> Optio
         let why = format!("the RSA key has {bits} bits, fewer than {RECOVERY_KEY_BITS_MIN}");
         return refused(&why, sink);
     }
+    if bits > RECOVERY_KEY_BITS_MAX {
+        let why = format!("the RSA key has {bits} bits, more than {RECOVERY_KEY_BITS_MAX}");
+        return refused(&why, sink);
+    }
     Some(der)
+}
+
+/// Notes recovery keys that stand twice: one owner would have two shares.
+pub(crate) fn distinct_keys(keys: &BTreeMap<String, Vec<u8>>, path: &Path, sink: &mut Sink) {
+    let mut first: BTreeMap<&[u8], &str> = BTreeMap::new();
+    for (name, key) in keys {
+        if let Some(other) = first.insert(key, name) {
+            let cause = format!("is also that of {}", quoted(other));
+            sink.fault(
+                &path.name(name),
+                cause,
+                "each owner needs a key of their own",
+            );
+        }
+    }
 }
 
 fn pem_of(text: &str, label: &str) -> Result<Vec<u8>, &'static str> {

@@ -33,7 +33,7 @@ pub struct Config {
     pub feature_gates: BTreeSet<&'static str>,
     /// How many users must agree to an update; 0 is all that may.
     pub update_threshold: u32,
-    /// How many owners of recovery keys must come together; 0 is all. Not served yet.
+    /// How many owners of recovery keys must come together; 0 is all.
     pub recovery_threshold: u32,
     /// Whether an update to this manifest that is more than a raise makes a new root secret.
     pub rotate_root_secret: bool,

@@ -209,8 +209,7 @@ pub(crate) static MANIFEST: Object = Object {
             Kind::NamedTexts,
             "none",
             "RSA public keys (PEM, PUBLIC KEY) whose owners can bring the coordinator back",
-        )
-        .later(),
+        ),
         Key::marblerun(
             "TLS",
             Kind::Names(&TLS_TAG),

@@ -59,6 +59,8 @@ pub const RECOVERY_KEYS_MAX: usize = 255;
 pub const TLS_TAGS_MAX: usize = 1024;
 /// Bytes of a PEM text in a manifest.
 pub const PEM_BYTES_MAX: usize = 16 << 10;
+/// Bits of the RSA key that a recovery secret is encrypted for, at most: what crypto libraries take.
+pub const RECOVERY_KEY_BITS_MAX: usize = 8192;
 /// Bits of the RSA key that a recovery secret is encrypted for, at least.
 pub const RECOVERY_KEY_BITS_MIN: usize = 2048;
 /// Bytes of one attribute of a certificate secret's subject (X.520, ub-common-name and its like).

@@ -320,6 +320,7 @@ fn access_of(
             manifest.recovery_keys.insert((*name).to_owned(), key);
         }
     }
+    access::distinct_keys(&manifest.recovery_keys, &fields.path("RecoveryKeys"), sink);
     let config = fields.path("Config");
     let (wanted, updaters) = (
         manifest.config.update_threshold as usize,

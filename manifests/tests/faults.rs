@@ -4,7 +4,7 @@
 use stoa_manifest::Manifest;
 
 /// What a case writes for short.
-const SHORTHANDS: [(&str, &str); 10] = [
+const SHORTHANDS: [(&str, &str); 11] = [
     (
         "@BASE",
         r#""Packages":{"p":@P},"Marbles":{"m":{"Package":"p"}}"#,
@@ -22,6 +22,10 @@ const SHORTHANDS: [(&str, &str); 10] = [
     (
         "@RSA1024",
         "-----BEGIN PUBLIC KEY-----\\nMIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDrwDMNgsVDZiWOnQfNIYSMwD/D\\nStOmG30UI260i2qFDcWJCdlm3vYsaM2zOYUOodXn6Xl/ENnw8hEDXgnbKkct06gn\\nWcfFIGAf6cgzxy+f/lkkqTuOajoysEXzZvVGshW1JqdO1OPmE8rByQFOfKbQ/vy1\\n8owz7vXVVOhkBHTTYwIDAQAB\\n-----END PUBLIC KEY-----",
+    ),
+    (
+        "@RSA2048",
+        "-----BEGIN PUBLIC KEY-----\\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAzhAqwRsezoxorgf1nn7O\\nTD6aCJorK5jdjPbNPQxOH4U7LBE1dz8tzBGkKwdCXSqPlAcIVrl3kzX+9ylPeaLt\\nR9lyEDiHnRlaaU/elqIKxzrzuQ0oh/7l4/vVUdlD/w7ri26wJMGg3JzL7jRSZTMD\\nJPPj7rXB8v7V7pS1RQBf6lKgmKee3c/FL2IFhQRkSxvl4+yAf5JVM+QFdVCTNgvS\\n2yugWwhcXubcSXsExKGFDDgMSWfV4YbZJNJeflCq7rVX9WcHCmXsM8O58Y5tz7pN\\nuuupi9gZE4gjuipSCufIWEMtFbcg1CqGlkw5yoqq31R1alzdjnyJ/0tUIuhdTGDr\\nYQIDAQAB\\n-----END PUBLIC KEY-----",
     ),
     (
         "@RSA",

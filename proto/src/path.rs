@@ -12,6 +12,8 @@ pub const UPDATE: &str = "/api/stoa/v1/update";
 pub const SECRETS: &str = "/api/stoa/v1/secrets";
 /// `GET ?before=<number>&limit=<count>`: what was done and who was refused, for users who may read it.
 pub const AUDIT: &str = "/api/stoa/v1/audit";
+/// In recovery: `GET` which mesh asks for which shares and the upload key, `POST` a share.
+pub const RECOVER: &str = "/api/stoa/v1/recover";
 /// ALPN of the attested channel on the mesh port.
 pub const ALPN_ATTEST: &[u8] = b"stoa-attest/1";
 /// Trailer of a refused Join: the JSON error body.

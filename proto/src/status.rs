@@ -70,7 +70,9 @@ pub fn blame(code: &str) -> Blame {
         | "hello-malformed"
         | "version-unsupported"
         | "no-secrets-named"
-        | "secret-unfit" => Blame::Input,
+        | "secret-unfit"
+        | "share-malformed"
+        | "upload-unreadable" => Blame::Input,
         "state-not-accepting"
         | "manifest-already-set"
         | "instance-in-use"
@@ -78,7 +80,12 @@ pub fn blame(code: &str) -> Blame {
         | "secret-not-set"
         | "secrets-moved"
         | "update-pending"
-        | "update-refused" => Blame::Conflict,
+        | "update-refused"
+        | "recovery-keys-fixed"
+        | "not-in-recovery"
+        | "recovery-data-missing"
+        | "shares-do-not-fit"
+        | "recovery-not-bound" => Blame::Conflict,
         "manifest-not-set" | "no-update-pending" | "path-unknown" => Blame::Missing,
         "too-large" | "secrets-full" => Blame::TooLarge,
         "too-slow" => Blame::TooSlow,

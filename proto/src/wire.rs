@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer};
 mod audit;
 mod error;
 mod manifest;
+mod recovery;
 mod secrets;
 mod statement;
 mod status;
@@ -12,6 +13,9 @@ mod status;
 pub use audit::{Audit, AuditDenied, AuditEntry, AuditRefused};
 pub use error::{ErrorBody, ErrorField};
 pub use manifest::{ManifestInForce, ManifestSet, UpdateAgreed, UpdateCancelled, UpdateWaiting};
+pub use recovery::{
+    EncryptedShare, RecoveryAsked, RecoveryShares, ShareGiven, ShareTaken, StatementRecovery,
+};
 pub use secrets::{SecretText, SecretValue, SecretsGiven, SecretsRead, SecretsSet, shown};
 pub use statement::{Statement, StatementBody, StatementRefusal, StatementTransition};
 pub use status::{IdentityExpiry, MarbleCount, Status, UpdateCount};

@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Modules from top to bottom: `server`, `marble` > `provision`, `session` > `check` > `report`, `secrets`, `evidence`,
-//! `leaf` > `hello`, `state`, `frame`, `history`, `security`, `keys` > `error` > `names` > `limits`.
+//! `leaf`, `share` > `hello`, `state`, `frame`, `history`, `security`, `keys` > `error` > `names` > `limits`.
 //! Source: docs/protocol/attest-1.md; readings of places that allow two: docs/decisions/0002-attest-1-readings.md.
 
 mod check;
@@ -35,6 +35,7 @@ mod secrets;
 mod security;
 mod server;
 mod session;
+mod share;
 mod state;
 
 pub use check::{
@@ -66,4 +67,5 @@ pub use server::{
     AwaitMarble, AwaitSignature, MarbleProof, ServerHello, ServerHelloState, VerifiedMarble,
 };
 pub use session::{MarbleReport, Session};
+pub use share::{BadShare, DATA_KEY_ID_BYTES, SHARE_BYTES, Share, share_signature_input};
 pub use state::{CoordinatorState, StateBytes, Witness};

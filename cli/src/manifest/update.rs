@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use stoa_client::RecoveryFile;
 use stoa_manifest::{Action, Asks, Change, Effect, Manifest, Never, changes};
 
+use super::keep::Keep;
 use super::offline;
 use crate::args::{Global, Trusted, UserFiles};
 use crate::coordinator::{
@@ -49,6 +51,7 @@ pub(super) fn agree(
     global: &Global,
     file: &Path,
     user: &UserFiles,
+    recovery_data: Option<&Path>,
     trusted: &Trusted,
     terminal: &mut Terminal<'_>,
 ) -> Result<Exit, Failure> {
@@ -61,12 +64,15 @@ pub(super) fn agree(
         let mut met = verified(&endpoint, &identity, &wanted, terminal)
             .await
             .map_err(untouched)?;
+        let keep = Keep::of_update(met.statement.manifest.as_deref(), &manifest, recovery_data)
+            .map_err(untouched)?;
         let answer = met
             .connection
             .agree(manifest.bytes().to_vec())
             .await
             .map_err(|error| change_failed(&error))?;
         if answer.in_force {
+            keep.shares(answer.recovery.as_ref().map(RecoveryFile::of))?;
             let unknown = |failure: Failure| failure.changed(Changed::Unknown);
             met.again().await.map_err(unknown)?;
             let report = met
@@ -86,6 +92,9 @@ pub(super) fn agree(
             needed: answer.needed,
         };
         told.tell(global, terminal);
+        if answer.in_force && !global.json {
+            keep.tell(terminal);
+        }
         if !global.json && !global.quiet {
             for warning in &answer.warnings {
                 terminal.talk(&format!("warning: {warning}"));

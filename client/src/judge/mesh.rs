@@ -68,8 +68,19 @@ pub(super) fn tls(statement: &Statement, root: Option<&RootFacts>, question: &Qu
     }
 }
 
-pub(super) fn root_ca(chain: &Result<Option<RootFacts>, BadChain>) -> Row {
+pub(super) fn root_ca(chain: &Result<Option<RootFacts>, BadChain>, statement: &Statement) -> Row {
     match chain {
+        Ok(None)
+            if statement.state.state == CoordinatorState::Recovery
+                && let Some(recovery) = &statement.recovery =>
+        {
+            let facts = format!("SHA-256 of its key {}", hex::encode(recovery.root));
+            not_checked(
+                Check::RootCa,
+                &facts,
+                "unverified: in recovery only the host's clear recovery data says so",
+            )
+        }
         Ok(Some(root)) => {
             let until = utc(root.not_after);
             let facts = format!(

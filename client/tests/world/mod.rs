@@ -346,6 +346,7 @@ impl World {
             marbles: self.marbles.clone(),
             refused: Vec::new(),
             legacy: None,
+            recovery: None,
         };
         if let Some(edit) = &self.edit {
             edit(&mut body);

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use stoa_manifest::{Action, Asks, Manifest, Never};
 
 use crate::caller::Caller;
+use crate::recover;
 use crate::refusal::Refusal;
 use crate::state::{Pending, Policy};
 
@@ -32,8 +33,8 @@ pub(crate) enum Agreement<'a> {
 /// Whether `caller` may agree to `manifest`, and what comes of it.
 ///
 /// # Errors
-/// [`Refusal::UserUnknown`], [`Refusal::NotPermitted`], [`Refusal::UpdateRefused`], [`Refusal::UpdatePending`] if another
-/// manifest waits.
+/// [`Refusal::UserUnknown`], [`Refusal::NotPermitted`], [`Refusal::RecoveryKeysFixed`], [`Refusal::UpdateRefused`],
+/// [`Refusal::UpdatePending`] if another manifest waits.
 pub(crate) fn agree<'a>(
     policy: &'a Policy,
     pending: Option<&Pending>,
@@ -42,6 +43,7 @@ pub(crate) fn agree<'a>(
 ) -> Result<Agreement<'a>, Refusal> {
     let in_force = &policy.manifest;
     let user = user(in_force, caller)?;
+    recover::may_follow(in_force, manifest)?;
     let asks = match Asks::of(in_force, manifest) {
         Asks::Never(never) => return Err(refused(&never)),
         // Whoever may not raise these may still be one of those who agree to any manifest.

@@ -24,6 +24,7 @@ pub mod keys;
 pub mod machine;
 pub mod not_certified;
 pub mod provision;
+pub mod recover;
 pub mod refusal;
 pub mod render;
 pub mod secret;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rand_core::CryptoRng;
 use rustls_pki_types::UnixTime;
 use stoa_attestation::Floors;
-use stoa_manifest::Action;
+use stoa_manifest::{Action, Manifest};
 use zeroize::Zeroizing;
 
 use crate::approve::{self, Agreement};
@@ -110,6 +110,12 @@ impl Machine {
     #[must_use]
     pub fn snapshot(&self) -> Zeroizing<Vec<u8>> {
         stored::encode_snapshot(&self.state)
+    }
+
+    /// The manifest in force; cheaper than a whole view.
+    #[must_use]
+    pub fn manifest(&self) -> Option<&Arc<Manifest>> {
+        self.state.policy.as_ref().map(|policy| &policy.manifest)
     }
 
     /// What readers may see of this state.

@@ -144,6 +144,16 @@ pub enum Refusal {
         /// When it was asked for.
         now: u64,
     },
+    /// An update would take shares of the data key out of force, and the key itself can't be replaced yet.
+    #[error(
+        "the update changes RecoveryKeys or Config.RecoveryThreshold: {before} would be {after}"
+    )]
+    RecoveryKeysFixed {
+        /// Threshold and holders in force.
+        before: String,
+        /// Those of the update.
+        after: String,
+    },
     /// More instances than the state may hold.
     #[error("{instances} instances are alive, which is the most")]
     InstancesFull {
@@ -265,6 +275,7 @@ impl Explain for Refusal {
             Self::UpdatePending { .. } => "update-pending",
             Self::NoUpdatePending { .. } => "no-update-pending",
             Self::UpdateRefused { .. } => "update-refused",
+            Self::RecoveryKeysFixed { .. } => "recovery-keys-fixed",
             Self::StateNotAccepting { .. } => "state-not-accepting",
             Self::MarbleUnknown { .. } => "marble-unknown",
             Self::NotAdmitted { rule, .. } => rule.code(),
@@ -309,6 +320,9 @@ impl Explain for Refusal {
             }
             Self::NoUpdatePending { .. } => Some("look at what waits with `stoa manifest pending`".to_owned()),
             Self::UpdateRefused { .. } => Some("compare with `stoa manifest diff`; else found a new mesh".to_owned()),
+            Self::RecoveryKeysFixed { .. } => {
+                Some("keep RecoveryKeys and Config.RecoveryThreshold as they are, or found a new mesh".to_owned())
+            }
             Self::StateNotAccepting { .. } => Some("set a manifest first: `stoa manifest set`".to_owned()),
             Self::MarbleUnknown { marble, .. } => {
                 Some(format!("name a marble of the manifest, or add `Marbles.{marble}` to it"))

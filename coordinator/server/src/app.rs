@@ -9,10 +9,12 @@ use stoa_mesh::Refusal;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
+use crate::custody::Custody;
 use crate::endorsements::Endorsements;
 use crate::error::EdgeError;
 use crate::keys::AwsLcKeys;
 use crate::rate::Limiter;
+use crate::recovering::Recovering;
 use crate::session::Sessions;
 use crate::statement::StatementCache;
 use crate::view::{Published, State, Window};
@@ -24,6 +26,10 @@ pub struct App {
     pub window: Window,
     /// `None` in recovery.
     pub writer: Option<Writer>,
+    /// The data key, for its shares; `None` in recovery.
+    pub custody: Option<Arc<Custody>>,
+    /// How the state can be opened by shares; `None` if it is open, or if there are none.
+    pub recovering: Option<Arc<Recovering>>,
     /// Own evidence.
     pub sessions: Arc<Sessions>,
     /// Collateral, own and the marbles'.
@@ -34,6 +40,10 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Requests for statements.
     pub statement_rate: Limiter,
+    /// Requests about shares.
+    pub recover_rate: Limiter,
+    /// Shares that are looked at.
+    pub recovers: Arc<Semaphore>,
     /// All other requests of the client port.
     pub request_rate: Limiter,
     /// K(root SPKI), computed from the root's private key; `None` in recovery.

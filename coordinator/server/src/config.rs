@@ -21,6 +21,11 @@ pub struct Config {
     )]
     pub data: PathBuf,
 
+    /// Found a new mesh instead of the one whose state is here: ID is that of its data key, as status names it in
+    /// recovery. The state is moved into the folder `set-aside-ID`, not deleted; any other state is left alone.
+    #[arg(long, value_name = "ID")]
+    pub reset: Option<String>,
+
     /// Where deployers and clients connect (REST). Port 0 picks a free one.
     #[arg(
         long,

@@ -134,7 +134,7 @@ impl Explain for EdgeError {
             Self::ManifestNotSet => "set one: stoa manifest set FILE".to_owned(),
             Self::NoUpdateWaits => "propose one: stoa manifest update FILE".to_owned(),
             Self::InRecovery { .. } => {
-                "start the coordinator in the TEE that sealed the state, or restore the file `sealed_key`".to_owned()
+                "give shares with `stoa recover`; or start the coordinator in the TEE that sealed the state, or restore the file `sealed_key`".to_owned()
             }
             Self::StoreUnavailable { .. } => "look at the disk of the coordinator; then try again".to_owned(),
             Self::EvidenceUnavailable { .. } => {

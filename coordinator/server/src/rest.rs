@@ -3,6 +3,7 @@
 //! Does not live here: rules (`mesh`), wire forms (`proto`), sockets (`listener`).
 
 mod audit;
+mod recover;
 mod secrets;
 mod update;
 
@@ -39,6 +40,7 @@ use crate::rate::{Limiter, Over, Rate};
 use crate::view::{Published, State};
 use crate::writer::{NotDone, Writer};
 
+pub use recover::RECOVER_RATE;
 pub use secrets::{SECRETS_ASKED_MAX, SECRETS_BYTES_MAX};
 pub use update::UPDATE_TRIES_MAX;
 
@@ -63,6 +65,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route(path::STATEMENT, get(statement))
         .route(path::STATUS, get(status))
         .route(path::MANIFEST, get(manifest).post(set_manifest))
+        .route(path::RECOVER, get(recover::asked).post(recover::share))
         .route(
             path::UPDATE,
             get(update::waiting)
@@ -92,10 +95,10 @@ async fn guard(
     let id = RequestId::next();
     let session = request.extensions().get::<Arc<Session>>().cloned();
     let peer = session.as_ref().map(|session| session.peer);
-    let limiter = if request.uri().path() == path::STATEMENT {
-        &app.statement_rate
-    } else {
-        &app.request_rate
+    let limiter = match request.uri().path() {
+        path::STATEMENT => &app.statement_rate,
+        path::RECOVER => &app.recover_rate,
+        _ => &app.request_rate,
     };
     let limited = peer.map_or(Ok(()), |peer| within(limiter, peer));
     let (method, uri) = (request.method().clone(), request.uri().path().to_owned());
@@ -220,13 +223,19 @@ async fn set_manifest(
     Extension(session): Extension<Arc<Session>>,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<wire::ManifestSet>, ApiError> {
+    if let Some(answer) = recover::told_again(&app, &bytes).await? {
+        return Ok(Json(answer));
+    }
     let (writer, manifest) = posted(&app, bytes, SetManifest::may).await?;
     let warnings = crate::status::warnings_of(&manifest);
+    let posted = manifest.clone();
     let caller = caller(&session);
     let prepared = prepared(&app, move |view, keys, now, rng| {
         SetManifest::prepare(view, manifest, caller, keys, now, rng)
     })
     .await?;
+    // Before it is in force, so that a key which can't be used is found in time.
+    let recovery = recover::shares(&app, &posted).await?;
     match writer.submit(Command::SetManifest(prepared)).await? {
         Outcome::ManifestSet {
             sha256,
@@ -245,6 +254,7 @@ async fn set_manifest(
                 epoch,
                 marbles,
                 warnings,
+                recovery,
             }))
         }
         other => {

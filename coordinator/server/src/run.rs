@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use stoa_attestation::Anchor;
 use stoa_explain::Explain as _;
+use stoa_mesh::KeyMaterial;
 use stoa_proto::mesh::mesh_server::MeshServer;
 use stoa_source::{Source, Tee};
 use tokio::net::TcpListener;
@@ -17,6 +18,7 @@ use tower::ServiceExt as _;
 use crate::app::App;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::custody::Custody;
 use crate::endorsements::Endorsements;
 use crate::error::chain;
 use crate::keys::AwsLcKeys;
@@ -26,11 +28,13 @@ use crate::listener::{
 use crate::marble::{JOINS_MAX, JoinService};
 use crate::ports::{ClientPort, MeshPort, generate};
 use crate::rate::Limiter;
-use crate::rest::{REQUEST_RATE, STATEMENT_RATE};
+use crate::recovering::{Recovering, SHARES_AT_ONCE_MAX};
+use crate::rest::{RECOVER_RATE, REQUEST_RATE, STATEMENT_RATE};
 use crate::session::{Sessions, Sharing};
-use crate::start::{self, Start, StartError};
+use crate::start::{self, Opened, Start, StartError};
 use crate::statement::StatementCache;
 use crate::view::{Published, State, Window};
+use crate::writer::Writer;
 use crate::{upkeep, writer};
 
 /// Longest wait for Joins in flight when the process is told to stop.
@@ -49,36 +53,65 @@ pub enum Stopped {
 
 /// Serves until a signal comes. `listening` is called once for each port, when both are served.
 ///
+/// When a recovery succeeds, the state is opened anew in this process, on the same ports: nothing of state 1 lives on.
+///
 /// # Errors
-/// [`StartError`]: nothing was served.
+/// [`StartError`]: nothing was served, or not any more.
 pub async fn run(
     config: &Config,
     listening: impl Fn(&str, SocketAddr),
 ) -> Result<Stopped, StartError> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let keys = AwsLcKeys;
     if !config.insecure_trust_root.is_empty() && Tee::names_hardware(&config.tee) {
         return Err(insecure_root_on_hardware(config));
     }
     let source: Arc<dyn Source> = tee(config)?;
     let anchors = anchors(config, &*source)?;
-    let digest = start::switches(&anchors)?.digest();
-    let warnings = start::warnings(&anchors);
+    let mut ports = None;
+    loop {
+        match live(config, &source, &anchors, &mut ports, &listening).await? {
+            Ended::Stopped(stopped) => return Ok(stopped),
+            Ended::Recovered => tracing::info!(
+                event = "state.recovered",
+                "The state was recovered by shares and is opened anew"
+            ),
+        }
+    }
+}
+
+/// Why a state is not served any more.
+enum Ended {
+    Stopped(Stopped),
+    /// It was state 1, and the state can be opened now.
+    Recovered,
+}
+
+/// From opening the state to its end.
+async fn live(
+    config: &Config,
+    source: &Arc<dyn Source>,
+    anchors: &[Anchor],
+    ports: &mut Option<Ports>,
+    listening: &impl Fn(&str, SocketAddr),
+) -> Result<Ended, StartError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let keys = AwsLcKeys;
+    let digest = start::switches(anchors)?.digest();
     let client_key = generate(&keys)?;
     let started = {
         let (config, source, clock, spki) = (
             config.clone(),
-            Arc::clone(&source),
+            Arc::clone(source),
             Arc::clone(&clock),
             client_key.spki.clone(),
         );
         let open = move || {
             start::open(
                 &config.data,
-                &*source,
+                &source,
                 &keys,
                 &*clock,
                 &config.dns_names,
+                config.reset.as_deref(),
                 &spki,
             )
         };
@@ -86,83 +119,158 @@ pub async fn run(
             .await
             .map_err(|_| StartError::Bug("opening the state died".to_owned()))??
     };
-
     let (gone, writer_gone) = oneshot::channel();
-    let (window, writer, root_key_id, port) = match started {
-        Start::Open(opened) => {
-            let view = opened.sequencer.view();
-            let window = Window::new(Published {
-                state: State::Open(view),
-                position: opened.position(),
-            });
-            let port = ClientPort::new(opened.client_chain, &client_key)?;
-            let again = start::open_again(config.data.clone(), Arc::clone(&source));
-            let (writer, _thread) = writer::spawn(
-                opened.journal,
-                opened.sequencer,
-                window.clone(),
-                again,
-                Arc::clone(&clock),
-                gone,
-            )
-            .map_err(|error| StartError::Bug(format!("no thread for the writer: {error}")))?;
-            (window, Some(writer), Some(opened.root_key_id), port)
-        }
-        Start::Recovery { reason, position } => {
+    let state = match started {
+        Start::Open(opened) => Served::open(*opened, &client_key, &clock, gone)?,
+        Start::Recovery {
+            reason,
+            position,
+            recovering,
+        } => {
             tracing::error!(
                 event = "state.in-recovery",
                 reason,
+                shares = recovering.is_some(),
                 "The sealed state can't be opened here"
             );
-            // The sender stays until the process ends: there is no writer that could go.
-            std::mem::forget(gone);
-            let state = State::Recovery {
-                reason: reason.into(),
+            let published = Published {
+                state: State::Recovery {
+                    reason: reason.into(),
+                },
+                position,
             };
-            let window = Window::new(Published { state, position });
-            (
-                window,
-                None,
-                None,
-                ClientPort::self_signed(&keys, &client_key)?,
-            )
+            Served {
+                window: Window::new(published),
+                writer: None,
+                root_key_id: None,
+                custody: None,
+                recovering: recovering.map(|boxed| Arc::new(*boxed)),
+                port: ClientPort::self_signed(&keys, &client_key)?,
+                _no_writer: Some(gone),
+            }
         }
     };
 
     let sessions = Arc::new(Sessions::new(
-        source,
-        root_key_id,
+        Arc::clone(source),
+        state.root_key_id,
         digest,
         Arc::clone(&clock),
     ));
-    let floors = match &window.look().state {
+    let floors = match &state.window.look().state {
         State::Open(view) => Arc::clone(view.collateral_floors()),
         State::Recovery { .. } => Arc::default(),
     };
-    let endorsements = Endorsements::new(&config.sources(), anchors, &floors, Arc::clone(&clock))?;
+    let endorsements = Endorsements::new(
+        &config.sources(),
+        anchors.to_vec(),
+        &floors,
+        Arc::clone(&clock),
+    )?;
+    let now = Instant::now();
     let app = Arc::new(App {
-        window,
-        writer,
+        window: state.window,
+        writer: state.writer,
+        custody: state.custody,
+        recovering: state.recovering,
         sessions: Arc::clone(&sessions),
         endorsements: Arc::clone(&endorsements),
         keys,
         clock,
-        root_key_id,
-        statement_rate: Limiter::new(STATEMENT_RATE, Instant::now()),
-        request_rate: Limiter::new(REQUEST_RATE, Instant::now()),
+        root_key_id: state.root_key_id,
+        statement_rate: Limiter::new(STATEMENT_RATE, now),
+        recover_rate: Limiter::new(RECOVER_RATE, now),
+        recovers: Arc::new(Semaphore::new(SHARES_AT_ONCE_MAX)),
+        request_rate: Limiter::new(REQUEST_RATE, now),
         joins: Arc::new(Semaphore::new(JOINS_MAX)),
         statement_cache: StatementCache::default(),
-        warnings,
+        warnings: start::warnings(anchors),
     });
     prove_ourselves(&app).await;
-    tokio::spawn(sessions.keep_fresh());
-    tokio::spawn(endorsements.keep_fresh());
-    let serving = serve(config, &app, port, listening).await?;
-    let stopped = until_stopped(writer_gone).await;
+    let ports = match ports {
+        Some(ports) => ports,
+        None => {
+            let bound = Ports::bind(config)?;
+            bound.tell(listening);
+            ports.insert(bound)
+        }
+    };
+    let mut serving = serve(config, &app, state.port, ports)?;
+    serving.push(tokio::spawn(sessions.keep_fresh()));
+    serving.push(tokio::spawn(endorsements.keep_fresh()));
+    let stopped = tokio::select! {
+        stopped = until_stopped(writer_gone) => Some(stopped),
+        () = until_recovered(&app) => None,
+    };
     serving.iter().for_each(tokio::task::JoinHandle::abort);
     drain(&app).await;
+    let Some(stopped) = stopped else {
+        return Ok(Ended::Recovered);
+    };
     tracing::info!(event = "coordinator.stopped", reason = ?stopped, "Stopped");
-    Ok(stopped)
+    Ok(Ended::Stopped(stopped))
+}
+
+/// What a state that was opened, or could not be, is served with.
+struct Served {
+    window: Window,
+    writer: Option<Writer>,
+    root_key_id: Option<[u8; 32]>,
+    custody: Option<Arc<Custody>>,
+    recovering: Option<Arc<Recovering>>,
+    port: ClientPort,
+    /// In recovery there is no writer that could go.
+    _no_writer: Option<oneshot::Sender<()>>,
+}
+
+impl Served {
+    fn open(
+        opened: Opened,
+        client_key: &KeyMaterial,
+        clock: &Arc<dyn Clock>,
+        gone: oneshot::Sender<()>,
+    ) -> Result<Self, StartError> {
+        let window = Window::new(Published {
+            state: State::Open(opened.sequencer.view()),
+            position: opened.position(),
+        });
+        let port = ClientPort::new(opened.client_chain, client_key)?;
+        let custody = Arc::new(opened.custody);
+        let (writer, _thread) = writer::spawn(
+            opened.journal,
+            opened.sequencer,
+            window.clone(),
+            Arc::clone(&custody),
+            Arc::clone(clock),
+            gone,
+        )
+        .map_err(|error| StartError::Bug(format!("no thread for the writer: {error}")))?;
+        Ok(Self {
+            window,
+            writer: Some(writer),
+            root_key_id: Some(opened.root_key_id),
+            custody: Some(custody),
+            recovering: None,
+            port,
+            _no_writer: None,
+        })
+    }
+}
+
+/// Ends when the last share needed was taken; never without shares. Whoever is still connected to state 1 hears that it
+/// is over.
+async fn until_recovered(app: &App) {
+    let Some(recovering) = &app.recovering else {
+        return std::future::pending().await;
+    };
+    recovering.recovered.notified().await;
+    let position = app.window.look().position;
+    app.window.publish(Published {
+        state: State::Recovery {
+            reason: "the state was recovered; connect again".into(),
+        },
+        position,
+    });
 }
 
 /// One line as the command line says errors: what, why, what now.
@@ -235,14 +343,13 @@ async fn prove_ourselves(app: &App) {
     }
 }
 
-async fn serve(
+fn serve(
     config: &Config,
     app: &Arc<App>,
     port: ClientPort,
-    listening: impl Fn(&str, SocketAddr),
+    ports: &Ports,
 ) -> Result<Vec<tokio::task::JoinHandle<()>>, StartError> {
-    let (mesh, mesh_addr) = bind("mesh", config.mesh_addr).await?;
-    let (client, client_addr) = bind("client", config.client_addr).await?;
+    let (mesh, client) = (ports.mesh.listener()?, ports.client.listener()?);
     let port = Arc::new(port);
     let upkeep = tokio::spawn(upkeep::keep(
         Arc::clone(app),
@@ -283,23 +390,58 @@ async fn serve(
         connections_max: CONNECTIONS_MAX,
     };
     let client = tokio::spawn(listener::serve(client, port, client_limits, make_rest));
-    listening("mesh", mesh_addr);
-    listening("client", client_addr);
     Ok(vec![mesh, client, upkeep])
 }
 
-async fn bind(
-    listener: &'static str,
+/// Both ports. They stay bound from one state to the next, so that nobody is turned away between them.
+struct Ports {
+    mesh: Port,
+    client: Port,
+}
+
+impl Ports {
+    fn bind(config: &Config) -> Result<Self, StartError> {
+        Ok(Self {
+            mesh: Port::bind("mesh", config.mesh_addr)?,
+            client: Port::bind("client", config.client_addr)?,
+        })
+    }
+
+    fn tell(&self, listening: &impl Fn(&str, SocketAddr)) {
+        for port in [&self.mesh, &self.client] {
+            listening(port.name, port.addr);
+        }
+    }
+}
+
+/// A bound port.
+struct Port {
+    name: &'static str,
     addr: SocketAddr,
-) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |error: std::io::Error| StartError::Port {
+    socket: std::net::TcpListener,
+}
+
+impl Port {
+    fn bind(name: &'static str, addr: SocketAddr) -> Result<Self, StartError> {
+        let failed = |error| unavailable(name, addr, &error);
+        let socket = std::net::TcpListener::bind(addr).map_err(failed)?;
+        socket.set_nonblocking(true).map_err(failed)?;
+        let addr = socket.local_addr().map_err(failed)?;
+        Ok(Self { name, addr, socket })
+    }
+
+    fn listener(&self) -> Result<TcpListener, StartError> {
+        let cloned = self.socket.try_clone().and_then(TcpListener::from_std);
+        cloned.map_err(|error| unavailable(self.name, self.addr, &error))
+    }
+}
+
+fn unavailable(listener: &'static str, addr: SocketAddr, error: &std::io::Error) -> StartError {
+    StartError::Port {
         listener,
         addr: addr.to_string(),
         cause: error.to_string(),
-    };
-    let bound = TcpListener::bind(addr).await.map_err(failed)?;
-    let addr = bound.local_addr().map_err(failed)?;
-    Ok((bound, addr))
+    }
 }
 
 async fn until_stopped(writer_gone: oneshot::Receiver<()>) -> Stopped {

@@ -3,7 +3,7 @@
 //! Order: lock, `sealed_key`, journal, founding record, the leaf of the client port. Each step is durable before the
 //! next, and a crash between two of them is finished by the next start.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use stoa_attestation::Anchor;
@@ -11,19 +11,17 @@ use stoa_attestation::channel::Switches;
 use stoa_mesh::{
     Command, CoordinatorLeaf, Env, Found, Machine, Outcome, Position, Refusal, Sequencer,
 };
-use stoa_source::{SealPolicy, Source};
-use stoa_store::keyfile::{self, SealMode, SealedKeyError};
+use stoa_source::Source;
+use stoa_store::keyfile::SealedKeyError;
 use stoa_store::{DataKey, Folder, Journal, StoreError};
-use zeroize::Zeroizing;
 
 use crate::clock::Clock;
+use crate::custody::Custody;
 use crate::error::chain;
 use crate::keys::AwsLcKeys;
+use crate::recovering::Recovering;
 use crate::rng::OsRandom;
-use crate::writer::OpenAgain;
-
-/// To whom the data key is sealed: to the signer and product, so that a new version of the coordinator opens it.
-const SEAL_MODE: SealMode = SealMode::ProductKey;
+use crate::sealing::Sealing;
 
 /// Why the coordinator does not start.
 #[derive(Debug, thiserror::Error)]
@@ -156,6 +154,8 @@ pub enum Start {
         reason: String,
         /// Of the newest record; sequence 0 and head zero if the journal can't be read without its key.
         position: Position,
+        /// The way out by shares; `None` if there are none, or the clear recovery data can't be read.
+        recovering: Option<Box<Recovering>>,
     },
 }
 
@@ -169,6 +169,8 @@ pub struct Opened {
     pub root_key_id: [u8; 32],
     /// DER of the client port's leaf, then what is sent with it.
     pub client_chain: Vec<Vec<u8>>,
+    /// The data key, for its shares.
+    pub custody: Custody,
 }
 
 impl Opened {
@@ -185,16 +187,17 @@ impl Opened {
 
 /// Opens the state in `data`, or founds a mesh there.
 ///
-/// `leaf_spki` is the key of the client port of this start; its certificate is journaled before it is used.
+/// `reset`: id of the data key of a state that is to be set aside first. `leaf_spki` is the key of the client port of this start; its certificate is journaled before it is used.
 ///
 /// # Errors
 /// [`StartError`]; the folder is then as it was, but for steps that a next start goes on with.
 pub fn open(
     data: &Path,
-    source: &dyn Source,
+    source: &Arc<dyn Source>,
     keys: &AwsLcKeys,
     clock: &dyn Clock,
     dns_names: &[String],
+    reset: Option<&str>,
     leaf_spki: &[u8],
 ) -> Result<Start, StartError> {
     let at = data.display().to_string();
@@ -203,23 +206,34 @@ pub fn open(
         source,
     };
     let folder = Folder::lock(data).map_err(store)?;
-    let sealing = sealing_key(source)?;
+    if let Some(id) = reset {
+        set_aside(&folder, id).map_err(store)?;
+    }
+    let sealing = Sealing::of(&**source).map_err(|error| StartError::Tee {
+        what: "sealing key",
+        cause: chain(&error),
+    })?;
     let founded = folder.has_journal().map_err(store)?;
     let sealed = folder.read_sealed_key().map_err(store)?;
     let key = match (sealed, founded) {
-        (Some(bytes), _) => match keyfile::unwrap(&sealing, &bytes, SEAL_MODE) {
+        (Some(bytes), _) => match sealing.open(&bytes) {
             Ok(opened) => opened,
-            Err(error) if founded => return recovery(folder, chain(&error)),
+            Err(error) if founded => return recovery(folder, chain(&error), source),
             Err(source) => return Err(StartError::SealedKey { path: at, source }),
         },
-        (None, true) => return recovery(folder, "the file `sealed_key` is missing".to_owned()),
+        (None, true) => {
+            let reason = "the file `sealed_key` is missing".to_owned();
+            return recovery(folder, reason, source);
+        }
         (None, false) => {
             let key = DataKey::generate(&mut OsRandom);
-            let wrapped = keyfile::wrap(&sealing, &key, SEAL_MODE, &mut OsRandom);
-            folder.write_sealed_key(&wrapped).map_err(store)?;
+            folder
+                .write_sealed_key(&sealing.seal(&key))
+                .map_err(store)?;
             key
         }
     };
+    let (held, kept) = (folder.clone(), DataKey::from_bytes(key.expose_secret()));
     let (journal, batches) = if founded {
         Journal::open_in(folder, key).map_err(store)?
     } else {
@@ -250,6 +264,12 @@ pub fn open(
         .ok_or_else(|| {
             StartError::Bug("the mesh was founded, but there is no root CA".to_owned())
         })?;
+    let root = view.root().map(|root| root.der().to_vec());
+    let custody = Custody::new(held, kept, root.unwrap_or_default(), root_key_id);
+    // A crash may have left it ahead of the journal, and the host may have changed it.
+    custody
+        .tell(view.manifest().map(AsRef::as_ref))
+        .map_err(store)?;
     let leaf = CoordinatorLeaf::prepare(
         &view,
         leaf_spki,
@@ -278,6 +298,7 @@ pub fn open(
         sequencer,
         client_chain,
         root_key_id,
+        custody,
     })))
 }
 
@@ -324,25 +345,73 @@ impl Starting<'_> {
     }
 }
 
-fn sealing_key(source: &dyn Source) -> Result<Zeroizing<[u8; 32]>, StartError> {
-    let key = stoa_source::seal::data_key_wrapper(source, SealPolicy::Signer);
-    key.map_err(|error| StartError::Tee {
-        what: "sealing key",
-        cause: chain(&error),
-    })
+/// Sets the state aside if it is sealed under the data key with this id; a supervisor may start us with the same
+/// arguments again, so any other state is left alone.
+fn set_aside(folder: &Folder, id: &str) -> Result<(), StoreError> {
+    if !folder.has_journal()? {
+        return Ok(());
+    }
+    let key = Journal::survey(folder.clone())?.key;
+    if hex::encode(key) != id.to_ascii_lowercase() {
+        tracing::warn!(
+            event = "state.not-set-aside",
+            asked = id,
+            data_key = hex::encode(key),
+            "--reset names another state than the one that is here"
+        );
+        return Ok(());
+    }
+    let to = folder.set_aside(&key)?;
+    tracing::warn!(
+        event = "state.set-aside",
+        data_key = hex::encode(key),
+        folder = %to.display(),
+        "The state was set aside as asked; a new mesh is founded"
+    );
+    Ok(())
 }
 
-/// State 1. What can be told without the data key is told.
-fn recovery(folder: Folder, reason: String) -> Result<Start, StartError> {
-    let position = Journal::survey(folder).map(|survey| Position {
-        sequence: survey.position.sequence,
-        head: survey.position.head,
-    });
-    let position = position.unwrap_or(Position {
-        sequence: 0,
-        head: [0; 32],
-    });
-    Ok(Start::Recovery { reason, position })
+/// State 1. What can be told without the data key is told. The folder stays locked if shares can open it.
+fn recovery(folder: Folder, reason: String, source: &Arc<dyn Source>) -> Result<Start, StartError> {
+    let (reason, position) = match Journal::survey(folder.clone()) {
+        Ok(survey) => {
+            let key = hex::encode(survey.key);
+            let position = Position {
+                sequence: survey.position.sequence,
+                head: survey.position.head,
+            };
+            (
+                format!("{reason}; the journal is sealed under data key {key}"),
+                position,
+            )
+        }
+        Err(_) => (
+            reason,
+            Position {
+                sequence: 0,
+                head: [0; 32],
+            },
+        ),
+    };
+    let recovering = match folder.read_recovery_data() {
+        Ok(Some(data)) => Recovering::new(folder, data, Arc::clone(source))
+            .map(|recovering| Some(Box::new(recovering)))
+            .map_err(|error| chain(&error)),
+        Ok(None) => Ok(None),
+        Err(error) => Err(chain(&error)),
+    };
+    Ok(match recovering {
+        Ok(recovering) => Start::Recovery {
+            reason,
+            position,
+            recovering,
+        },
+        Err(error) => Start::Recovery {
+            reason: format!("{reason}; and no share is taken: {error}"),
+            position,
+            recovering: None,
+        },
+    })
 }
 
 /// The switches of this process that are not at their default.
@@ -368,23 +437,4 @@ pub fn warnings(anchors: &[Anchor]) -> Vec<String> {
         )
     };
     insecure.map(warning).collect()
-}
-
-/// How the writer opens the journal again when an error left nothing of it in memory.
-#[must_use]
-pub fn open_again(data: PathBuf, source: Arc<dyn Source>) -> OpenAgain {
-    Box::new(move || {
-        let folder = Folder::lock_existing(&data)?;
-        let sealed = folder.read_sealed_key()?.unwrap_or_default();
-        let Ok(sealing) = sealing_key(&*source) else {
-            return Err(StoreError::Stopped {
-                cause: "the TEE gives no sealing key".to_owned(),
-            });
-        };
-        let key =
-            keyfile::unwrap(&sealing, &sealed, SEAL_MODE).map_err(|error| StoreError::Stopped {
-                cause: chain(&error),
-            })?;
-        Journal::open_in(folder, key)
-    })
 }

@@ -1,6 +1,6 @@
 //! The statement: what a client verifies once to know the whole deployment.
 //!
-//! Format: docs/protocol/attest-1.md, section 7. The body but for nonce, time and state is kept for as long as state
+//! Format: docs/protocol/attest-1.md, section 7. The body but for nonce, time, state and recovery is kept for as long as state
 //! and session key stay the same, so that a request costs one hash and one signature.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,12 +24,12 @@ struct Kept {
     key: Arc<SessionKey>,
     collateral: Arc<Endorsement>,
     refused: Vec<Refused>,
-    /// Nonce, time and state are empty.
+    /// Nonce, time, state and recovery are empty.
     body: Arc<StatementBody>,
 }
 
 impl StatementCache {
-    /// The body for this state and session key; nonce, time and state are empty.
+    /// The body for this state and session key; nonce, time, state and recovery are empty.
     pub fn body(
         &self,
         published: &Arc<Published>,
@@ -89,6 +89,7 @@ fn body(
         marbles: Vec::new(),
         refused: refused.iter().map(refusal).collect(),
         legacy: None,
+        recovery: None,
     };
     if let State::Open(view) = state {
         body.manifest = view

@@ -35,6 +35,7 @@ pub fn report(app: &App) -> wire::Status {
     match &published.state {
         State::Recovery { reason } => {
             report.state_text = format!("recovery: {reason}");
+            report.recoverable = app.recovering.is_some();
         }
         State::Open(view) => {
             report.state = view.state();
@@ -66,6 +67,7 @@ pub fn report(app: &App) -> wire::Status {
                     })
                 }));
             if let Some(manifest) = view.manifest() {
+                report.recoverable = !manifest.recovery_keys().is_empty();
                 report.warnings.extend(warnings_of(manifest));
             }
         }
@@ -91,8 +93,14 @@ fn waiting(update: WaitingUpdate) -> wire::UpdateCount {
 }
 
 /// What a deployer should know about `manifest` and this coordinator, one sentence each.
-pub fn warnings_of(_manifest: &Manifest) -> Vec<String> {
-    vec!["not recoverable: without this TEE's sealing key the state is lost (RecoveryKeys are not served yet)".to_owned()]
+pub fn warnings_of(manifest: &Manifest) -> Vec<String> {
+    if manifest.recovery_keys().is_empty() {
+        return vec![
+            "not recoverable: the manifest has no RecoveryKeys, so without this TEE's sealing key the state is lost"
+                .to_owned(),
+        ];
+    }
+    Vec::new()
 }
 
 /// The statement for `nonce`, signed now, for a connection whose leaf has `tls_leaf` as key id.
@@ -118,6 +126,10 @@ pub async fn statement(
         nonce: STANDARD.encode(nonce),
         time: state.time,
         state: STANDARD.encode(state.encode()),
+        recovery: app
+            .recovering
+            .as_ref()
+            .map(|recovering| recovering.stated()),
         ..(*kept).clone()
     };
     let body = serde_json::to_vec(&body)

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use stoa_manifest::Manifest;
 use stoa_mesh::{Command, Env, Machine, Outcome, Position, Refusal, Sequencer};
-use stoa_store::{Journal, Opened, StoreError};
+use stoa_store::{Journal, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
+use crate::custody::Custody;
 use crate::error::EdgeError;
 use crate::rng::OsRandom;
 use crate::view::{Published, State, Window};
@@ -75,9 +77,6 @@ impl Writer {
     }
 }
 
-/// How the journal is opened again when nothing of it is left in memory.
-pub type OpenAgain = Box<dyn FnMut() -> Result<(Journal, Opened), StoreError> + Send>;
-
 /// Starts the thread. It ends when the last [`Writer`] is dropped; `gone` is dropped when it has ended.
 ///
 /// # Errors
@@ -86,16 +85,18 @@ pub fn spawn(
     journal: Journal,
     sequencer: Sequencer,
     window: Window,
-    open_again: OpenAgain,
+    custody: Arc<Custody>,
     clock: Arc<dyn Clock>,
     gone: oneshot::Sender<()>,
 ) -> std::io::Result<(Writer, JoinHandle<()>)> {
     let (queue, requests) = mpsc::channel(QUEUE_LENGTH_MAX);
+    let sequencer_manifest = sequencer.machine().manifest().cloned();
     let mut shell = Shell {
         journal: Some(journal),
         sequencer,
         window,
-        open_again,
+        told: sequencer_manifest,
+        custody,
         tried: Instant::now(),
     };
     let run = move || {
@@ -112,7 +113,9 @@ struct Shell {
     journal: Option<Journal>,
     sequencer: Sequencer,
     window: Window,
-    open_again: OpenAgain,
+    custody: Arc<Custody>,
+    /// The manifest that the clear recovery data on the disk belongs to.
+    told: Option<Arc<Manifest>>,
     /// When reading back failed last.
     tried: Instant,
 }
@@ -145,8 +148,11 @@ impl Shell {
             self.sequencer.submit(ticket as u64, request.command, env);
             replies.push(Some(request.reply));
         }
+        // Before the manifest: whoever holds its shares can use them from the moment that it is in force.
+        let manifest = self.sequencer.machine().manifest();
+        let told = tell(&self.custody, &mut self.told, manifest);
         if let Some(batch) = self.sequencer.batch()
-            && let Err(error) = journal.append(&batch, &mut OsRandom)
+            && let Err(error) = told.and_then(|()| journal.append(&batch, &mut OsRandom))
         {
             let reason = crate::error::chain(&error);
             tracing::error!(
@@ -191,7 +197,7 @@ impl Shell {
     fn reload(&mut self) {
         let read_back = match self.journal.take() {
             Some(journal) => journal.reopen(),
-            None => (self.open_again)(),
+            None => self.custody.open_journal(),
         };
         let replayed = read_back
             .map_err(|error| crate::error::chain(&error))
@@ -217,6 +223,24 @@ impl Shell {
             }
         }
     }
+}
+
+/// Writes the clear recovery data if `manifest` is another than the one that it was written for.
+fn tell(
+    custody: &Custody,
+    told: &mut Option<Arc<Manifest>>,
+    manifest: Option<&Arc<Manifest>>,
+) -> Result<(), StoreError> {
+    let same = match (&*told, manifest) {
+        (Some(told), Some(manifest)) => Arc::ptr_eq(told, manifest),
+        (None, None) => true,
+        _ => false,
+    };
+    if !same {
+        custody.tell(manifest.map(AsRef::as_ref))?;
+        *told = manifest.cloned();
+    }
+    Ok(())
 }
 
 fn answer_all(

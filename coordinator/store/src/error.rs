@@ -429,7 +429,7 @@ impl Explain for StoreError {
             }
             Self::Stopped { .. } => "Open the journal again, or restart the coordinator.",
             Self::SealedDataDamaged { .. } => {
-                "Restore `sealed_data` from a backup of this folder, or remove it: it is written again at the next start."
+                "Restore `sealed_data` from a backup of this folder or from a recovery file. If `sealed_key` opens here, you can remove it instead: it is written again at the next start."
             }
             Self::Conflict { .. } => {
                 "Another writer appended: stop serving and open the journal again."

@@ -66,7 +66,7 @@ impl Ground for Files {
         disk::rename(&new, &self.journal())?;
         disk::sync_folder(dir)?;
         // Its presence says that there was a journal, so it comes last.
-        sealed_data::write(dir)?;
+        sealed_data::write(dir, None)?;
         self.open_head()?;
         let (store, _empty) = SledStore::open(&self.journal(), 0, self.watch.clone())?;
         Ok(Box::new(store))

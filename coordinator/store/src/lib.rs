@@ -34,4 +34,5 @@ pub use folder::Folder;
 pub use head::Position;
 pub use journal::{Backend, Journal, Opened, Survey};
 pub use key::DataKey;
+pub use sealed_data::{RecoveryData, RecoveryHolder};
 pub use store::{Loaded, Store, Unfinished};

@@ -101,4 +101,9 @@ pub(crate) const CODES: &[Code] = &[
         meaning: "A step of the channel took longer than its limit.",
         remedy: "Try again; if it stays, look at the load of both machines and at the network between them.",
     },
+    Code {
+        code: "share-malformed",
+        meaning: "The bytes are no recovery share: another length, format or version.",
+        remedy: "Decrypt the holder's share from the recovery file with the holder's key (RSA-OAEP, SHA-256).",
+    },
 ];

@@ -65,4 +65,24 @@ pub(crate) const CODES: &[Code] = &[
         meaning: "The system gave no random bytes for a nonce.",
         remedy: "Check the system's random generator; a container may lack /dev/urandom.",
     },
+    Code {
+        code: "recovery-key-unfit",
+        meaning: "The file is no private RSA key in PKCS #8 and PEM, or its share can't be decrypted with it.",
+        remedy: "Give the private key whose public half is among the manifest's RecoveryKeys; `openssl pkcs8 -topk8 -nocrypt` writes it in that form.",
+    },
+    Code {
+        code: "recovery-share-missing",
+        meaning: "The recovery file has no share for the key that was given.",
+        remedy: "Give the key that belongs to one of the holders named, and the newest recovery file.",
+    },
+    Code {
+        code: "recovery-not-confirmed",
+        meaning: "The coordinator said that the state is recovered, and does not prove it: it did not come back in state 3, or with another root CA.",
+        remedy: "Look at `stoa status` and at the coordinator's log; if the root CA is another, treat the share as given away.",
+    },
+    Code {
+        code: "recovery-data-not-asked",
+        meaning: "The manifest has RecoveryKeys whose shares are given out once, and no file was named to keep them in; or the coordinator gave none.",
+        remedy: "Name one: `--recovery-data FILE`. It must not be there yet.",
+    },
 ];

@@ -92,4 +92,9 @@ pub(crate) const CODES: &[Code] = &[
         meaning: "The coordinator refused with a code that this version of the client does not know.",
         remedy: "Read its message; update the client to the coordinator's version.",
     },
+    Code {
+        code: "recovery-file-malformed",
+        meaning: "The file is no recovery file: no JSON of format 1, or a share in it can't be read.",
+        remedy: "Give the file that `stoa manifest set --recovery-data FILE` wrote, unchanged.",
+    },
 ];

@@ -175,4 +175,34 @@ pub(crate) const CODES: &[Code] = &[
         meaning: "The coordinator's clock is behind what is past already: its own journal, or a date that a vendor signed.",
         remedy: "Set the clock of the coordinator's machine right, then try again. Nothing is issued until then.",
     },
+    Code {
+        code: "recovery-keys-fixed",
+        meaning: "An update would change who holds shares of the data key. The shares in force would have to be retired with the key, which is not served yet.",
+        remedy: "Keep RecoveryKeys and Config.RecoveryThreshold as they are, or found a new mesh.",
+    },
+    Code {
+        code: "share-of-another-key",
+        meaning: "The recovery share is of another data key, or of another mesh, than the coordinator in recovery asks for.",
+        remedy: "Give a share from the newest recovery file of this very mesh.",
+    },
+    Code {
+        code: "share-unknown",
+        meaning: "The recovery share names the right data key and is none of those that were given out.",
+        remedy: "Give the share as it was decrypted from the recovery file, unchanged.",
+    },
+    Code {
+        code: "share-not-signed",
+        meaning: "The recovery share does not come with its holder's signature for the upload key of the coordinator's process.",
+        remedy: "Sign with the private recovery key whose share it is; `stoa recover` does all of it.",
+    },
+    Code {
+        code: "shares-do-not-fit",
+        meaning: "Enough shares were given, and what they make is not the journal's data key. The clear recovery data is not what was written. The shares are forgotten.",
+        remedy: "Restore `sealed_data` and `journal` from one backup, then give the shares again.",
+    },
+    Code {
+        code: "recovery-not-bound",
+        meaning: "The state was opened, but its root CA or its manifest's RecoveryKeys are not those that the holders signed for. Nothing was sealed, and the shares are forgotten.",
+        remedy: "Restore `sealed_data` and `journal` from one backup, then give the shares again.",
+    },
 ];

@@ -30,8 +30,8 @@ pub(crate) const CODES: &[Code] = &[
     },
     Code {
         code: "in-recovery",
-        meaning: "The sealed state is there, but its data key can't be opened by this TEE. Only status and statement are served.",
-        remedy: "Start the coordinator with the identity that sealed the state, or put the file `sealed_key` back.",
+        meaning: "The sealed state is there, but its data key can't be opened by this TEE. Only status, statement and recovery are served.",
+        remedy: "Let the holders of the recovery keys run `stoa recover`; or start the coordinator with the identity that sealed the state, or put the file `sealed_key` back.",
     },
     Code {
         code: "store-unavailable",
@@ -82,5 +82,20 @@ pub(crate) const CODES: &[Code] = &[
         code: "bug",
         meaning: "Something that can't happen did. It is ours.",
         remedy: "Report it with the request id and the coordinator's log.",
+    },
+    Code {
+        code: "upload-unreadable",
+        meaning: "What was sent as a recovery share is not encrypted for the upload key of the coordinator's process. The key is a new one after each restart.",
+        remedy: "Ask for the upload key again and encrypt the share for it (RSA-OAEP, SHA-256); `stoa recover` does all of it.",
+    },
+    Code {
+        code: "not-in-recovery",
+        meaning: "The coordinator's state is open, so it takes no recovery shares.",
+        remedy: "Keep the shares; look at `stoa status`.",
+    },
+    Code {
+        code: "recovery-data-missing",
+        meaning: "The coordinator is in recovery, and its file `sealed_data` names no shares: the manifest has no RecoveryKeys, or the file was lost or damaged.",
+        remedy: "Put `sealed_data` back into the coordinator's data folder, from a backup or from a recovery file, and start it again; or put `sealed_key` back.",
     },
 ];

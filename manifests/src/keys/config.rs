@@ -63,8 +63,7 @@ pub(crate) static CONFIG: Object = Object {
             Kind::Number(u32::MAX as u64),
             "0, all",
             "how many owners of RecoveryKeys must come together; not 1",
-        )
-        .later(),
+        ),
         Key::marblerun(
             "RotateRootSecret",
             Kind::Flag,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::RecoveryShares;
+
 /// Answer to `POST` manifest: it is durable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManifestSet {
@@ -13,6 +15,9 @@ pub struct ManifestSet {
     pub marbles: Vec<String>,
     /// What a deployer should know, one sentence each.
     pub warnings: Vec<String>,
+    /// The shares of its recovery keys; absent if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<RecoveryShares>,
 }
 
 /// Answer to `GET` manifest.
@@ -43,6 +48,9 @@ pub struct UpdateAgreed {
     pub needed: u64,
     /// What a deployer should know, one sentence each.
     pub warnings: Vec<String>,
+    /// If it is in force and has recovery keys, which the one before had not: their shares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<RecoveryShares>,
 }
 
 /// Answer to `GET` update.

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::MarbleCount;
+use super::{MarbleCount, StatementRecovery};
 
 /// Answer to `GET` statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub struct Statement {
     pub signature: String,
 }
 
-/// What the coordinator states. Every member is always present; unknown ones are ignored.
+/// What the coordinator states. Every member but `recovery` is always present; unknown ones are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatementBody {
     /// The client's 32 bytes, base64.
@@ -48,6 +48,9 @@ pub struct StatementBody {
     /// What MarbleRun's protocol weakens here; null if it is not served.
     #[serde(deserialize_with = "super::present")]
     pub legacy: Option<Vec<String>>,
+    /// In state 1, which mesh asks, by the clear recovery data; absent without such data and in other states.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<StatementRecovery>,
 }
 
 /// One entry of the history.

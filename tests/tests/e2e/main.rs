@@ -20,6 +20,7 @@ mod launcher;
 mod listeners;
 mod mesh;
 mod readme;
+mod recovery;
 mod refusals;
 mod relay;
 mod renewal;

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use stoa_mesh::{Cancel, Command, Outcome, Update};
 use stoa_proto::wire;
 
-use super::{ApiError, caller, open, posted, prepared};
+use super::{ApiError, caller, open, posted, prepared, recover};
 use crate::app::App;
 use crate::error::EdgeError;
 use crate::listener::Session;
@@ -31,15 +31,17 @@ pub(super) async fn agree(
     let (writer, manifest) = posted(&app, bytes, |view| Update::may(view, &caller)).await?;
     let warnings = crate::status::warnings_of(&manifest);
     let mut tries = 1;
-    let outcome = loop {
+    let (recovery, outcome) = loop {
+        let posted = &manifest;
         let manifest = manifest.clone();
         let update = prepared(&app, move |view, keys, now, rng| {
             Update::prepare(view, manifest, caller, keys, now, rng)
         })
         .await?;
+        let recovery = recover::new_shares(&app, posted).await?;
         match writer.submit(Command::Update(update)).await {
             Err(error) if error.is_epoch_moved() && tries < UPDATE_TRIES_MAX => tries += 1,
-            other => break other?,
+            other => break (recovery, other?),
         }
     };
     let manifest_sha256 = hex::encode(manifest.sha256());
@@ -59,6 +61,7 @@ pub(super) async fn agree(
                 may_agree: Vec::new(),
                 needed: 0,
                 warnings,
+                recovery,
             }))
         }
         Outcome::UpdateWaits(waiting) => {
@@ -78,6 +81,7 @@ pub(super) async fn agree(
                 may_agree: waiting.may_agree,
                 needed: waiting.needed as u64,
                 warnings,
+                recovery: None,
             }))
         }
         other => Err(EdgeError::Bug(format!("an update had the outcome {other:?}")).into()),
