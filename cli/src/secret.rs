@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
-use stoa_client::http::Secrets;
+use stoa_client::http::{SECRETS_ANSWER_BYTES_MAX, Secrets};
 use zeroize::Zeroizing;
 
 use crate::args::{self, Global, SecretCommand, Trusted, UserFiles};
@@ -90,7 +90,8 @@ fn get(
             .read_secrets(names)
             .await
             .map_err(|error| request_failed(&error))?;
-        let mut text = Zeroizing::new(Vec::new());
+        // Never grows, so that nothing is left behind of it: what came is the most, and the lines' ends.
+        let mut text = Zeroizing::new(Vec::with_capacity(2 * SECRETS_ANSWER_BYTES_MAX));
         // The form that `stoa secret set` takes. It can't fail: names and values are texts.
         let _ = serde_json::to_writer_pretty(&mut *text, &read.secrets);
         text.push(b'\n');
